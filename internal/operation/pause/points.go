@@ -1,0 +1,22 @@
+// Package pause names the moments at which a process may die, so that a test can kill it at each of them.
+//
+// In a binary built with the tag "pausepoints" the variable TENANTCTL_KILL_AT=NAME[:N] ends the process by SIGKILL when
+// it reaches the point NAME for the Nth time (1 where left out). In every other binary Point does nothing.
+package pause
+
+// Name is a moment in a durable operation.
+type Name string
+
+// The moments, by the room they lie in.
+const (
+	StepStarted Name = "operation.step.started"
+	StepRan     Name = "operation.step.ran"
+	StepEnded   Name = "operation.step.ended"
+)
+
+// All lists every name, for the test that kills at each.
+func All() []Name {
+	return []Name{
+		StepStarted, StepRan, StepEnded,
+	}
+}

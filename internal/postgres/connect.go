@@ -1,0 +1,121 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tenantctl/internal/tenant"
+)
+
+// Options are the settings of every connection. The zero value is safe: nothing waits forever on a lock.
+type Options struct {
+	// Application is what pg_stat_activity shows after "tenantctl/".
+	Application string
+	// LockTimeout bounds the wait for a lock; 0 means 10 s, negative means none.
+	LockTimeout time.Duration
+	// StatementTimeout bounds a statement; 0 means none: long copies are this program's trade.
+	StatementTimeout time.Duration
+	// MaxConns bounds a pool; 0 means 4.
+	MaxConns int32
+	// Settings are further run-time parameters, sent when the session starts.
+	Settings map[string]string
+}
+
+const (
+	defaultLockTimeout = 10 * time.Second
+	connectTimeout     = 10 * time.Second
+	keepaliveIdle      = "15"
+	keepaliveInterval  = "5"
+	keepaliveCount     = "3"
+)
+
+// Connect opens one session. Its errors never hold a password and wrap tenant.ErrAuth where the server declined the log-in.
+func Connect(ctx context.Context, dsn string, opts Options) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("connection string %s: %w", MaskDSN(dsn), tenant.ErrInvalid)
+	}
+	opts.apply(config)
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, connectError(&config.Config, err)
+	}
+	return conn, nil
+}
+
+// Open opens a pool and proves that it can connect.
+func Open(ctx context.Context, dsn string, opts Options) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("connection string %s: %w", MaskDSN(dsn), tenant.ErrInvalid)
+	}
+	opts.apply(config.ConnConfig)
+	config.MaxConns = 4
+	if opts.MaxConns > 0 {
+		config.MaxConns = opts.MaxConns
+	}
+	config.MinConns = 0
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open pool: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, connectError(&config.ConnConfig.Config, err)
+	}
+	return pool, nil
+}
+
+// apply sets what every session of this program has. Statements go out unprepared: a cached plan breaks when one session
+// meets tenants at different versions.
+func (o Options) apply(config *pgx.ConnConfig) {
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	if config.ConnectTimeout == 0 || config.ConnectTimeout > time.Minute {
+		config.ConnectTimeout = connectTimeout
+	}
+	lock := o.LockTimeout
+	if lock == 0 {
+		lock = defaultLockTimeout
+	}
+	params := config.RuntimeParams
+	params["application_name"] = "tenantctl/" + o.Application
+	params["lock_timeout"] = milliseconds(lock)
+	params["statement_timeout"] = milliseconds(o.StatementTimeout)
+	params["idle_in_transaction_session_timeout"] = "0"
+	params["tcp_keepalives_idle"] = keepaliveIdle
+	params["tcp_keepalives_interval"] = keepaliveInterval
+	params["tcp_keepalives_count"] = keepaliveCount
+	params["client_encoding"] = "UTF8"
+	for name, value := range o.Settings {
+		params[name] = value
+	}
+}
+
+func milliseconds(d time.Duration) string {
+	return strconv.FormatInt(max(d.Milliseconds(), 0), 10)
+}
+
+// connectError says which server was asked, as whom and for what, and classes the answer.
+func connectError(config *pgconn.Config, err error) error {
+	where := fmt.Sprintf("connect to %s:%d as %q to database %q", config.Host, config.Port, config.User, config.Database)
+	cause := err
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		cause = connect.Unwrap()
+	}
+	switch Code(err) {
+	case "28P01", "28000":
+		return tenant.WithHint(fmt.Errorf("%s: %w: %w", where, tenant.ErrAuth, cause),
+			"check user and password of this DSN; `tenantctl doctor` tries every server of the file")
+	case "3D000":
+		return tenant.WithHint(fmt.Errorf("%s: %w: %w", where, tenant.ErrNotFound, cause), "check the database name of this DSN")
+	}
+	return tenant.WithHint(fmt.Errorf("%s: %w", where, cause), "check that the server runs and can be reached: `tenantctl doctor`")
+}

@@ -1,0 +1,96 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tenantctl/internal/tenant"
+)
+
+// Tools are PostgreSQL's own client programs of one installed version.
+type Tools struct {
+	Bin   string // folder of pg_dump, pg_restore and, where a server is installed, initdb and postgres
+	Major int
+}
+
+// FindTools finds the newest installed client programs: those on the PATH, Debian's and Homebrew's folders.
+func FindTools() (Tools, error) {
+	var found []Tools
+	for _, bin := range toolFolders() {
+		major, err := toolMajor(filepath.Join(bin, "pg_dump"))
+		if err == nil {
+			found = append(found, Tools{Bin: bin, Major: major})
+		}
+	}
+	if len(found) == 0 {
+		return Tools{}, tenant.WithHint(fmt.Errorf("pg_dump: %w", tenant.ErrNotFound),
+			"install PostgreSQL's client programs (Debian: `apt-get install postgresql-client`, macOS: `brew install postgresql`)")
+	}
+	sort.SliceStable(found, func(i, j int) bool { return found[i].Major > found[j].Major })
+	return found[0], nil
+}
+
+func toolFolders() []string {
+	var folders []string
+	for _, pattern := range []string{"/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin", "/usr/pgsql-*/bin"} {
+		matches, _ := filepath.Glob(pattern) // the only error is a bad pattern
+		folders = append(folders, matches...)
+	}
+	if path, err := exec.LookPath("pg_dump"); err == nil {
+		folders = append(folders, filepath.Dir(path))
+	}
+	return folders
+}
+
+var majorPattern = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
+
+func toolMajor(path string) (int, error) {
+	out, err := exec.Command(path, "--version").Output() //nolint:noctx // answers at once, asks no server
+	if err != nil {
+		return 0, fmt.Errorf("%s --version: %w", path, err)
+	}
+	match := majorPattern.FindSubmatch(out)
+	if match == nil {
+		return 0, fmt.Errorf("%s --version printed %q", path, out)
+	}
+	return strconv.Atoi(string(match[1]))
+}
+
+// Run runs one of the tools against a database. The password travels in the environment, never in the arguments that
+// every user of the machine can list. The error holds what the tool wrote to its standard error.
+func (t Tools) Run(ctx context.Context, tool, dsn string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(t.Bin, tool), args...)
+	cmd.Env = os.Environ()
+	if dsn != "" {
+		config, err := pgconn.ParseConfig(dsn)
+		if err != nil {
+			return nil, fmt.Errorf("connection string %s: %w", MaskDSN(dsn), tenant.ErrInvalid)
+		}
+		cmd.Args = append(cmd.Args, "--dbname="+withoutPassword(dsn))
+		cmd.Env = append(cmd.Env, "PGPASSWORD="+config.Password, "PGAPPNAME=tenantctl/"+tool, "PGCONNECT_TIMEOUT=10", "LC_MESSAGES=C")
+	}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("%s: %w: %s", tool, err, strings.TrimSpace(stderr.String()))
+	}
+	return stdout.Bytes(), nil
+}
+
+// withoutPassword is the connection string that may be seen in a process list.
+func withoutPassword(dsn string) string {
+	if strings.Contains(dsn, "://") {
+		return strings.ReplaceAll(strings.ReplaceAll(MaskDSN(dsn), ":***@", "@"), "password=***", "")
+	}
+	return passwordWord.ReplaceAllString(dsn, "")
+}

@@ -1,0 +1,79 @@
+package tenant
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Version is where a tenant stands in a stream.
+type Version struct {
+	Number uint64 `json:"number"`
+	Dirty  bool   `json:"dirty,omitempty"`
+}
+
+// Status is what is observed of one tenant.
+type Status struct {
+	Name      Name               `json:"name"`
+	Instance  string             `json:"instance"`
+	Schema    string             `json:"schema"`
+	Cell      string             `json:"cell,omitempty"`
+	Ring      string             `json:"ring,omitempty"`
+	State     State              `json:"state"`
+	Override  string             `json:"override,omitempty"` // set by hand; the operator respects it
+	Route     Route              `json:"route"`
+	Epoch     int64              `json:"epoch"` // rises with each change of the route
+	Versions  map[string]Version `json:"versions,omitempty"`
+	Limits    Limits             `json:"limits"`
+	Operation *Operation         `json:"operation,omitempty"` // the newest one that isn't finished
+}
+
+// OperationState is where an operation stands.
+type OperationState string
+
+// The states of an operation.
+const (
+	OperationRunning OperationState = "running"
+	OperationFailed  OperationState = "failed"
+	OperationStopped OperationState = "stopped" // where it was told to stop; goes on when run again
+	OperationDone    OperationState = "done"
+	OperationUndone  OperationState = "rolled-back"
+)
+
+// Operation is one durable piece of work on a tenant, resumable until it is done or undone.
+type Operation struct {
+	ID       string          `json:"id"`
+	Kind     string          `json:"kind"` // migrate, provision, delete ...
+	Tenant   Name            `json:"tenant"`
+	State    OperationState  `json:"state"`
+	Phase    string          `json:"phase"` // the newest step begun
+	Actor    string          `json:"actor"`
+	Reason   string          `json:"reason,omitempty"`
+	Error    string          `json:"error,omitempty"`
+	Detail   json.RawMessage `json:"detail,omitempty"` // the kind's own state, kept between attempts
+	Progress json.RawMessage `json:"progress,omitempty"`
+	Started  time.Time       `json:"started"`
+	Updated  time.Time       `json:"updated"`
+}
+
+// StepRecord is one attempt at one step in the journal.
+type StepRecord struct {
+	Operation string    `json:"operation"`
+	Step      string    `json:"step"`
+	Attempt   int       `json:"attempt"`
+	State     string    `json:"state"` // started, done or failed
+	Actor     string    `json:"actor"`
+	Error     string    `json:"error,omitempty"`
+	Started   time.Time `json:"started"`
+	Ended     time.Time `json:"ended,omitzero"`
+}
+
+// Event is a fact, published after the change it tells of was committed.
+type Event struct {
+	ID      int64           `json:"id"`
+	Time    time.Time       `json:"time"`
+	Type    string          `json:"type"` // tenant.provisioned, tenant.moved ...
+	Tenant  Name            `json:"tenant,omitempty"`
+	Actor   string          `json:"actor,omitempty"`
+	Message string          `json:"message"` // one line for people
+	Data    json.RawMessage `json:"data,omitempty"`
+}
