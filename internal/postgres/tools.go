@@ -25,28 +25,41 @@ type Tools struct {
 
 // FindTools finds the newest installed client programs: those on the PATH, Debian's and Homebrew's folders.
 func FindTools() (Tools, error) {
+	found, err := newestFolder("pg_dump")
+	return found, tenant.WithHint(err,
+		"install PostgreSQL's client programs (Debian: `apt-get install postgresql-client`, macOS: `brew install postgresql`)")
+}
+
+// FindServer finds the newest installed server programs (postgres, initdb), which may be of another version than the client's.
+func FindServer() (Tools, error) {
+	found, err := newestFolder("postgres")
+	return found, tenant.WithHint(err,
+		"install a PostgreSQL server (Debian: `apt-get install postgresql`, macOS: `brew install postgresql`), or give `instances` in tenants.yaml")
+}
+
+// newestFolder is the folder with the newest version of a program.
+func newestFolder(program string) (Tools, error) {
 	var found []Tools
-	for _, bin := range toolFolders() {
-		major, err := toolMajor(filepath.Join(bin, "pg_dump"))
+	for _, bin := range toolFolders(program) {
+		major, err := toolMajor(filepath.Join(bin, program))
 		if err == nil {
 			found = append(found, Tools{Bin: bin, Major: major})
 		}
 	}
 	if len(found) == 0 {
-		return Tools{}, tenant.WithHint(fmt.Errorf("pg_dump: %w", tenant.ErrNotFound),
-			"install PostgreSQL's client programs (Debian: `apt-get install postgresql-client`, macOS: `brew install postgresql`)")
+		return Tools{}, fmt.Errorf("%s: %w", program, tenant.ErrNotFound)
 	}
 	sort.SliceStable(found, func(i, j int) bool { return found[i].Major > found[j].Major })
 	return found[0], nil
 }
 
-func toolFolders() []string {
+func toolFolders(program string) []string {
 	var folders []string
 	for _, pattern := range []string{"/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin", "/usr/pgsql-*/bin"} {
 		matches, _ := filepath.Glob(pattern) // the only error is a bad pattern
 		folders = append(folders, matches...)
 	}
-	if path, err := exec.LookPath("pg_dump"); err == nil {
+	if path, err := exec.LookPath(program); err == nil {
 		folders = append(folders, filepath.Dir(path))
 	}
 	return folders

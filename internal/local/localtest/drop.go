@@ -1,0 +1,108 @@
+package localtest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"tenantctl/internal/local"
+	"tenantctl/internal/postgres"
+)
+
+// dropDatabase drops a database even while sessions, slots, subscriptions or prepared transactions hold on to it.
+func dropDatabase(t testing.TB, server *local.Postgres, name string) {
+	t.Helper()
+	if server.Ping(context.Background()) != nil {
+		return // the test ended the server itself
+	}
+	ctx := context.Background()
+	conn := connect(t, server.DSN("postgres"))
+	defer func() { _ = conn.Close(ctx) }()
+	drop := `drop database if exists ` + postgres.Ident(name) + ` with (force)`
+	if _, err := conn.Exec(ctx, drop); err == nil {
+		return
+	}
+	releaseDatabase(t, server, name)
+	_, err := conn.Exec(ctx, drop)
+	require.NoError(t, err)
+}
+
+// releaseDatabase removes what keeps a database from being dropped.
+func releaseDatabase(t testing.TB, server *local.Postgres, name string) {
+	t.Helper()
+	ctx := context.Background()
+	conn := connect(t, server.DSN(name))
+	defer func() { _ = conn.Close(ctx) }()
+	for _, subscription := range texts(t, conn, `select subname from pg_subscription s join pg_database d on d.oid = subdbid where datname = current_database()`) {
+		subscription = postgres.Ident(subscription)
+		for _, sql := range []string{
+			`alter subscription ` + subscription + ` disable`,
+			`alter subscription ` + subscription + ` set (slot_name = none)`,
+			`drop subscription ` + subscription,
+		} {
+			_, err := conn.Exec(ctx, sql)
+			require.NoError(t, err)
+		}
+	}
+	for _, transaction := range texts(t, conn, `select gid from pg_prepared_xacts where database = current_database()`) {
+		_, err := conn.Exec(ctx, `rollback prepared `+postgres.Literal(transaction))
+		require.NoError(t, err)
+	}
+	_, err := conn.Exec(ctx, `select pg_terminate_backend(active_pid, 5000) from pg_replication_slots where database = current_database() and active`)
+	require.NoError(t, err)
+	_, err = conn.Exec(ctx, `select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()`)
+	require.NoError(t, err)
+}
+
+// dropRoles drops the roles with a prefix and what they own.
+func dropRoles(t testing.TB, server *local.Postgres, prefix string) {
+	t.Helper()
+	if server.Ping(context.Background()) != nil {
+		return
+	}
+	ctx := context.Background()
+	conn := connect(t, server.DSN("postgres"))
+	defer func() { _ = conn.Close(ctx) }()
+	for _, role := range texts(t, conn, `select rolname from pg_roles where starts_with(rolname, `+postgres.Literal(prefix)+`)`) {
+		dropRole(t, server, role)
+	}
+}
+
+// dropRole drops a role; where databases still hold objects or grants of it, those go first.
+func dropRole(t testing.TB, server *local.Postgres, role string) {
+	t.Helper()
+	if server.Ping(context.Background()) != nil {
+		return
+	}
+	ctx := context.Background()
+	conn := connect(t, server.DSN("postgres"))
+	defer func() { _ = conn.Close(ctx) }()
+	drop := `drop role if exists ` + postgres.Ident(role)
+	if _, err := conn.Exec(ctx, drop); err == nil {
+		return
+	}
+	for _, database := range texts(t, conn, `select datname from pg_database where datallowconn`) {
+		other, err := postgres.Connect(ctx, server.DSN(database), postgres.Options{Application: "localtest"})
+		if err != nil {
+			continue // a parallel test dropped it
+		}
+		_, err = other.Exec(ctx, `drop owned by `+postgres.Ident(role)+` cascade`)
+		_ = other.Close(ctx)
+		if err != nil && postgres.Classify(err) == postgres.Terminal {
+			require.NoError(t, err)
+		}
+	}
+	_, err := conn.Exec(ctx, drop)
+	require.NoError(t, err)
+}
+
+func texts(t testing.TB, conn *pgx.Conn, sql string) []string {
+	t.Helper()
+	rows, err := conn.Query(context.Background(), sql)
+	require.NoError(t, err)
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return found
+}
