@@ -12,11 +12,16 @@ const (
 	StepStarted Name = "operation.step.started"
 	StepRan     Name = "operation.step.ran"
 	StepEnded   Name = "operation.step.ended"
+
+	CopyChunkStreamed  Name = "copy.chunk.streamed"
+	CopyChunkMarked    Name = "copy.chunk.marked"
+	CopyChunkCommitted Name = "copy.chunk.committed"
 )
 
 // All lists every name, for the test that kills at each.
 func All() []Name {
 	return []Name{
 		StepStarted, StepRan, StepEnded,
+		CopyChunkStreamed, CopyChunkMarked, CopyChunkCommitted,
 	}
 }
