@@ -41,8 +41,8 @@ func defaultSettings() map[string]string {
 	}
 }
 
-// initialise makes a new data folder with the superuser and its password.
-func initialise(ctx context.Context, tools postgres.Tools, owner account, dataDir, password string) error {
+// initialize makes a new data folder with the superuser and its password.
+func initialize(ctx context.Context, tools postgres.Tools, owner account, dataDir, password string) error {
 	passwordFile := filepath.Join(filepath.Dir(dataDir), "initdb-password")
 	if err := os.WriteFile(passwordFile, []byte(password+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write password for initdb: %w", err)

@@ -47,7 +47,7 @@ func makeServer(ctx context.Context, opts ServerOptions) (*Postgres, error) {
 	if opts.Template != "" {
 		err = copyTemplate(opts.Template, opts.Dir, p.owner)
 	} else {
-		err = p.initialise(ctx, opts.Dir)
+		err = p.initialize(ctx, opts.Dir)
 	}
 	if err != nil {
 		return nil, err
@@ -76,10 +76,10 @@ func serverIn(dir string, settings map[string]string) (*Postgres, error) {
 	}, nil
 }
 
-// initialise runs initdb and leaves the password beside the data.
-func (p *Postgres) initialise(ctx context.Context, dir string) error {
+// initialize runs initdb and leaves the password beside the data.
+func (p *Postgres) initialize(ctx context.Context, dir string) error {
 	password := newPassword()
-	if err := initialise(ctx, p.tools, p.owner, p.DataDir, password); err != nil {
+	if err := initialize(ctx, p.tools, p.owner, p.DataDir, password); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(dir, passwordName), []byte(password+"\n"), 0o600); err != nil {

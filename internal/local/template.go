@@ -14,7 +14,7 @@ import (
 	"tenantctl/internal/postgres"
 )
 
-// MakeTemplate returns a folder with a freshly initialised server of the installed version, made once and kept under cacheDir.
+// MakeTemplate returns a folder with a freshly initialized server of the installed version, made once and kept under cacheDir.
 // Processes that make it at once are harmless: the first to finish wins.
 func MakeTemplate(ctx context.Context, cacheDir string) (string, error) {
 	tools, err := postgres.FindServer()

@@ -21,7 +21,7 @@ type guard struct {
 
 // startGuard watches over a folder. Only this process holds the pipe: what it starts inherits no descriptors.
 func startGuard(folder string) (*guard, error) {
-	cmd := exec.Command("sh", "-c", guardScript, "guard", folder) //nolint:noctx // it outlives every context
+	cmd := exec.Command("sh", "-c", guardScript, "guard", folder)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	pipe, err := cmd.StdinPipe()
