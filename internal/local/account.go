@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// account is who a server runs as. The zero value is whoever runs this process.
+// account is who the servers run as.
 type account struct {
 	name     string
 	uid, gid int
@@ -50,27 +50,44 @@ func (a account) attributes() *syscall.SysProcAttr {
 	return attributes
 }
 
-// mkdir makes a folder that the account alone may read.
-func (a account) mkdir(path string) error {
+// outerFolder makes a folder of this process's user that the account may pass through but not write to: as root, this
+// program writes only where no server could have laid a symbolic link.
+func (a account) outerFolder(path string) error {
+	mode := fs.FileMode(0o700)
+	if a.other {
+		mode = 0o711
+	}
+	if err := os.MkdirAll(path, mode); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	return nil
+}
+
+// ownFolder makes a folder that belongs to the account and that it alone may read.
+func (a account) ownFolder(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return fmt.Errorf("create folder: %w", err)
+		return fmt.Errorf("make folder: %w", err)
 	}
 	return a.own(path)
 }
 
-// own gives a file or folder, and what is in it, to the account.
+// ownFile writes a file that belongs to the account and that it alone may read.
+func (a account) ownFile(path, content string) error {
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		return fmt.Errorf("write for server: %w", err)
+	}
+	return a.own(path)
+}
+
 func (a account) own(path string) error {
 	if !a.other {
 		return nil
 	}
-	err := filepath.WalkDir(path, func(name string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(name, a.uid, a.gid)
-	})
-	if err != nil {
-		return fmt.Errorf("give %s to user %q: %w", path, a.name, err)
+	if err := os.Lchown(path, a.uid, a.gid); err != nil {
+		return fmt.Errorf("give to user %q: %w", a.name, err)
 	}
 	return nil
 }

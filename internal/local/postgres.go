@@ -15,28 +15,32 @@ import (
 	"time"
 
 	"tenantctl/internal/postgres"
+	"tenantctl/internal/tenant"
 )
+
+// Superuser is the administrator of every private server.
+const Superuser = "tenantctl"
 
 const (
 	readyTimeout = 60 * time.Second
-	stopTimeout  = 30 * time.Second
-	pollInterval = 10 * time.Millisecond
 	startTries   = 5
 )
 
-// Postgres is one private server.
+// Postgres is one private server. Its methods are for one goroutine at a time.
 type Postgres struct {
-	// DataDir, SocketDir and LogFile lie under the folder the server was made in.
-	DataDir, SocketDir, LogFile string
+	// DataDir and LogFile lie under the folder that the server was made in.
+	DataDir, LogFile string
+	// SocketDir has the Unix socket; empty where its path would be too long, then there is TCP only.
+	SocketDir string
 	// Port listens on 127.0.0.1. It stays the same over restarts.
 	Port int
 
+	dir      string
 	tools    postgres.Tools
 	owner    account
 	password string
 	settings map[string]string
-	pid      int
-	ended    chan struct{} // closed when a postmaster that this process started has ended
+	process  *process
 }
 
 // DSN is the connection string of a database for the superuser.
@@ -45,7 +49,7 @@ func (p *Postgres) DSN(database string) string { return p.DSNAs(Superuser, p.pas
 // DSNAs is the connection string of a database for another role.
 func (p *Postgres) DSNAs(role, password, database string) string {
 	dsn := url.URL{
-		Scheme: "postgres", User: url.UserPassword(role, password), Host: "127.0.0.1:" + strconv.Itoa(p.Port),
+		Scheme: "postgres", User: url.UserPassword(role, password), Host: localAddress(p.Port),
 		Path: "/" + database, RawQuery: "sslmode=disable",
 	}
 	return dsn.String()
@@ -53,14 +57,22 @@ func (p *Postgres) DSNAs(role, password, database string) string {
 
 // Start starts a server that doesn't run and waits until it takes connections.
 func (p *Postgres) Start(ctx context.Context) error {
-	if err := p.clearStalePID(); err != nil {
+	if err := p.clearStaleLock(); err != nil {
 		return err
 	}
-	if err := p.launch(); err != nil {
+	if err := p.writeSettings(); err != nil {
+		return err
+	}
+	//nolint:noctx // the server outlives the context that it was started under
+	cmd := exec.Command(filepath.Join(p.tools.Bin, "postgres"), "-D", p.DataDir)
+	cmd.Dir = p.DataDir
+	cmd.Env = serverEnvironment(p.DataDir)
+	var err error
+	if p.process, err = launch(cmd, p.owner, p.LogFile, p.DataDir); err != nil {
 		return err
 	}
 	if err := p.waitReady(ctx); err != nil {
-		return errors.Join(err, p.signal(syscall.SIGQUIT))
+		return errors.Join(err, p.process.end(ctx, syscall.SIGQUIT))
 	}
 	return nil
 }
@@ -79,52 +91,19 @@ func (p *Postgres) Restart(ctx context.Context) error {
 	return p.Start(ctx)
 }
 
-// launch starts the postmaster, without waiting for it to be ready.
-func (p *Postgres) launch() error {
-	if err := p.writeSettings(); err != nil {
-		return err
+func (p *Postgres) end(ctx context.Context, how syscall.Signal) error {
+	if err := p.process.end(ctx, how); err != nil {
+		return fmt.Errorf("stop the private PostgreSQL: %w", err)
 	}
-	log, err := os.OpenFile(p.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("open server log: %w", err)
-	}
-	defer func() { _ = log.Close() }()
-	//nolint:noctx // the server outlives the context that it was started under
-	cmd := exec.Command(filepath.Join(p.tools.Bin, "postgres"), "-D", p.DataDir)
-	cmd.Dir = p.DataDir
-	cmd.Env = serverEnvironment(p.DataDir)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = p.owner.attributes()
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start postgres: %w", err)
-	}
-	p.pid = cmd.Process.Pid
-	ended := make(chan struct{})
-	p.ended = ended
-	go func() {
-		_ = cmd.Wait() // how it ended is in its log
-		close(ended)
-	}()
 	return nil
 }
 
-// waitReady waits until a session opens, the server ends, or time is up.
-func (p *Postgres) waitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	for {
-		err := p.Ping(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-p.ended:
-			return fmt.Errorf("the private PostgreSQL ended while starting: %s", p.logTail())
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the private PostgreSQL: %w; its log ends: %s", errors.Join(ctx.Err(), err), p.logTail())
-		case <-time.After(pollInterval):
-		}
+// PID is the postmaster's process id, 0 where the server doesn't run.
+func (p *Postgres) PID() int {
+	if !p.process.running() {
+		return 0
 	}
+	return p.process.pid
 }
 
 // Ping opens a session and closes it.
@@ -136,55 +115,74 @@ func (p *Postgres) Ping(ctx context.Context) error {
 	return conn.Close(ctx)
 }
 
-// end signals the postmaster and waits until it is gone; one that doesn't end in time is killed.
-func (p *Postgres) end(ctx context.Context, how syscall.Signal) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+// waitReady waits until a session opens, the server ends, or time is up.
+func (p *Postgres) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	if err := p.signal(how); err != nil {
-		return err
-	}
-	for p.running() {
+	for {
+		err := p.Ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if !p.process.running() {
+			return fmt.Errorf("the private PostgreSQL ended while starting: %s", logTail(p.LogFile))
+		}
 		select {
 		case <-ctx.Done():
-			if err := p.signal(syscall.SIGKILL); err != nil {
-				return err
-			}
-			return fmt.Errorf("stop the private PostgreSQL (pid %d): killed after %s", p.pid, stopTimeout)
+			return fmt.Errorf("wait for the private PostgreSQL (log: %s): %w: %w", p.LogFile, ctx.Err(), err)
 		case <-time.After(pollInterval):
 		}
 	}
-	return nil
 }
 
-// signal sends a signal to the postmaster if it runs.
-func (p *Postgres) signal(signal syscall.Signal) error {
-	if !p.running() {
-		return nil
-	}
-	if err := syscall.Kill(p.pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("signal the private PostgreSQL (pid %d): %w", p.pid, err)
-	}
-	return nil
-}
-
-// running tells whether the postmaster lives. A pid that now belongs to another program doesn't count.
-func (p *Postgres) running() bool {
-	if p.ended != nil {
-		select {
-		case <-p.ended:
-			return false
-		default:
-			return true
+// startOnFreePort starts on another port where the one found was taken in the meantime.
+func (p *Postgres) startOnFreePort(ctx context.Context) error {
+	var failures []error
+	for range startTries {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		p.Port = port
+		if err = p.Start(ctx); err == nil {
+			return nil
+		}
+		failures = append(failures, err)
+		if !strings.Contains(err.Error(), "could not create any TCP/IP sockets") {
+			break
 		}
 	}
-	return p.pid > 0 && runsWith(p.pid, p.DataDir)
+	return errors.Join(failures...)
 }
 
-// clearStalePID removes the lock file that a machine's power cut leaves behind: its pid may be another program's by now,
-// and the server would refuse to start.
-func (p *Postgres) clearStalePID() error {
-	path := filepath.Join(p.DataDir, "postmaster.pid")
-	content, err := os.ReadFile(path)
+// attach finds the postmaster that runs on the data, whoever started it, by the lock file that it keeps: pid in its first line,
+// port in its fourth.
+func (p *Postgres) attach() error {
+	content, err := os.ReadFile(p.lockFile())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read server lock file: %w", err)
+	}
+	lines := strings.Split(string(content), "\n")
+	pid, err := strconv.Atoi(strings.TrimSpace(lines[0]))
+	if err != nil || !runsWith(pid, p.DataDir) {
+		return nil
+	}
+	p.process = &process{pid: pid, word: p.DataDir}
+	if len(lines) > 3 {
+		if port, err := strconv.Atoi(strings.TrimSpace(lines[3])); err == nil {
+			p.Port = port
+		}
+	}
+	return nil
+}
+
+// clearStaleLock removes the lock file that a power cut leaves behind: its pid may be another program's by now, and the
+// server would refuse to start.
+func (p *Postgres) clearStaleLock() error {
+	content, err := os.ReadFile(p.lockFile())
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -192,26 +190,13 @@ func (p *Postgres) clearStalePID() error {
 		return fmt.Errorf("read server lock file: %w", err)
 	}
 	line, _, _ := bytes.Cut(content, []byte("\n"))
-	pid, err := strconv.Atoi(strings.TrimSpace(string(line)))
-	if err == nil && runsWith(pid, p.DataDir) {
-		return nil // the server says itself what is wrong
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(line))); err == nil && runsWith(pid, p.DataDir) {
+		return fmt.Errorf("start the private PostgreSQL: it runs already (pid %d): %w", pid, tenant.ErrConflict)
 	}
-	if err := os.Remove(path); err != nil {
+	if err := os.Remove(p.lockFile()); err != nil {
 		return fmt.Errorf("remove stale server lock file: %w", err)
 	}
 	return nil
 }
 
-const logTailBytes = 1500
-
-// logTail is the end of the server's log, for errors.
-func (p *Postgres) logTail() string {
-	content, err := os.ReadFile(p.LogFile)
-	if err != nil {
-		return err.Error()
-	}
-	if len(content) > logTailBytes {
-		content = content[len(content)-logTailBytes:]
-	}
-	return strings.TrimSpace(string(content))
-}
+func (p *Postgres) lockFile() string { return filepath.Join(p.DataDir, "postmaster.pid") }

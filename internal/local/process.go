@@ -2,23 +2,107 @@ package local
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"strconv"
 	"syscall"
+	"time"
 )
+
+const (
+	stopTimeout  = 30 * time.Second
+	killTimeout  = 5 * time.Second
+	pollInterval = 10 * time.Millisecond
+)
+
+// process is a server's process: one that this process started, or one found on record.
+type process struct {
+	pid   int
+	word  string        // in its command line, and in no other program's
+	ended chan struct{} // closed when it has ended; nil where this process didn't start it
+}
+
+// launch starts a process that outlives this one, with its output in a log file.
+func launch(cmd *exec.Cmd, owner account, logFile, word string) (*process, error) {
+	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open server log: %w", err)
+	}
+	defer func() { _ = log.Close() }()
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = owner.attributes()
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // how it ended is in its log
+		close(ended)
+	}()
+	return &process{pid: cmd.Process.Pid, word: word, ended: ended}, nil
+}
+
+// running tells whether the process lives. A pid that is another program's by now doesn't count.
+func (p *process) running() bool {
+	switch {
+	case p == nil:
+		return false
+	case p.ended == nil:
+		return runsWith(p.pid, p.word)
+	}
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// signal sends a signal to the process if it lives.
+func (p *process) signal(signal syscall.Signal) error {
+	if !p.running() {
+		return nil
+	}
+	if err := syscall.Kill(p.pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("signal process %d: %w", p.pid, err)
+	}
+	return nil
+}
+
+// end signals the process and waits until it is gone; one that doesn't end in time is killed. It goes on when ctx is
+// canceled: nothing is worse than half a stop.
+func (p *process) end(ctx context.Context, how syscall.Signal) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := p.signal(how); err != nil || p.gone(ctx, stopTimeout) {
+		return err
+	}
+	if err := p.signal(syscall.SIGKILL); err != nil || p.gone(ctx, killTimeout) {
+		return err
+	}
+	return fmt.Errorf("process %d doesn't end", p.pid)
+}
+
+// gone waits until the process is gone, for some time at most.
+func (p *process) gone(ctx context.Context, limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for p.running() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(pollInterval):
+		}
+	}
+	return true
+}
 
 // runsWith tells whether a process lives and has a word in its command line: how a pid on record is told from one that the
 // system has given to another program since. A zombie has no command line.
 func runsWith(pid int, word string) bool {
-	if pid <= 0 {
-		return false
-	}
-	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+	if pid <= 0 || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return false
 	}
 	line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
@@ -32,30 +116,21 @@ func runsWith(pid int, word string) bool {
 	return bytes.Contains(line, []byte(word))
 }
 
-// Ports are drawn below the range from which systems take the ports of outgoing connections: a port of that range may be in
-// use by a client at the moment a server restarts on it.
-const (
-	firstPort = 15500
-	lastPort  = 32000
-	portTries = 200
-)
-
-// freePort finds a port of 127.0.0.1 on which nothing listens.
-func freePort() (int, error) {
-	for range portTries {
-		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // no secret
-		if portFree(port) {
-			return port, nil
-		}
-	}
-	return 0, fmt.Errorf("find a free port between %d and %d of 127.0.0.1: none in %d tries", firstPort, lastPort, portTries)
+// serverEnvironment holds nothing of this process's PG* or RABBITMQ_* variables, which would change what a server does.
+func serverEnvironment(home string) []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LC_ALL=C", "TZ=UTC"}
 }
 
-func portFree(port int) bool {
-	//nolint:noctx // a local socket, answers at once
-	listener, err := net.Listen("tcp4", "127.0.0.1:"+strconv.Itoa(port))
+const logTailBytes = 1500
+
+// logTail is the end of a log, for errors.
+func logTail(path string) string {
+	content, err := os.ReadFile(path)
 	if err != nil {
-		return false
+		return err.Error()
 	}
-	return listener.Close() == nil
+	if len(content) > logTailBytes {
+		content = content[len(content)-logTailBytes:]
+	}
+	return string(bytes.TrimSpace(content))
 }

@@ -2,30 +2,26 @@ package local
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"tenantctl/internal/postgres"
 )
 
 // ServerOptions say how a server is made.
 type ServerOptions struct {
-	// Dir takes the server's files. Nothing else may lie in it, and ServerFolder tells where it can be.
+	// Dir takes the server's files. ServerFolder makes one that the servers' user can reach.
 	Dir string
 	// Settings are run-time parameters that win over the defaults.
 	Settings map[string]string
-	// Template is a folder that MakeTemplate filled; copying it is several times faster than initdb. Empty: initdb.
+	// Template is a folder of MakeTemplate: copying it is several times faster than initdb. Empty: initdb.
 	Template string
 }
 
-const passwordName = "password"
-
-// StartServer makes a server in an empty folder and starts it on a free port. It runs until Stop.
+// StartServer makes a server in a folder of its own and starts it on a free port. It runs until Stop or Kill.
 func StartServer(ctx context.Context, opts ServerOptions) (*Postgres, error) {
-	p, err := makeServer(ctx, opts)
+	p, err := makeServer(ctx, opts, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -35,34 +31,32 @@ func StartServer(ctx context.Context, opts ServerOptions) (*Postgres, error) {
 	return p, nil
 }
 
-// makeServer lays down the files of a server without starting it.
-func makeServer(ctx context.Context, opts ServerOptions) (*Postgres, error) {
-	p, err := serverIn(opts.Dir, opts.Settings)
+// makeServer lays down the files of a server without starting it; where they are there already, it only describes it.
+func makeServer(ctx context.Context, opts ServerOptions, major int) (*Postgres, error) {
+	p, err := describe(opts, major)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.owner.mkdir(opts.Dir); err != nil {
+	if err := p.owner.outerFolder(p.dir); err != nil {
 		return nil, err
 	}
 	if opts.Template != "" {
-		err = copyTemplate(opts.Template, opts.Dir, p.owner)
+		err = copyTemplate(opts.Template, p.dir, p.owner)
 	} else {
-		err = p.initialize(ctx, opts.Dir)
+		err = p.initialize(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	password, err := os.ReadFile(filepath.Join(opts.Dir, passwordName))
-	if err != nil {
-		return nil, fmt.Errorf("read server password: %w", err)
+	if err := p.makeSocketFolder(); err != nil {
+		return nil, err
 	}
-	p.password = strings.TrimSpace(string(password))
-	return p, p.owner.mkdir(p.SocketDir)
+	return p, p.readPassword()
 }
 
-// serverIn describes a server of a folder.
-func serverIn(dir string, settings map[string]string) (*Postgres, error) {
-	tools, err := postgres.FindServer()
+// describe is a server of a folder, as files and programs, nothing made or read yet.
+func describe(opts ServerOptions, major int) (*Postgres, error) {
+	tools, err := postgres.FindServer(major)
 	if err != nil {
 		return nil, err
 	}
@@ -71,42 +65,38 @@ func serverIn(dir string, settings map[string]string) (*Postgres, error) {
 		return nil, err
 	}
 	return &Postgres{
-		DataDir: filepath.Join(dir, "data"), SocketDir: filepath.Join(dir, "s"), LogFile: filepath.Join(dir, "server.log"),
-		tools: tools, owner: owner, settings: settings,
+		DataDir: filepath.Join(opts.Dir, "data"), SocketDir: socketFolder(opts.Dir), LogFile: filepath.Join(opts.Dir, "server.log"),
+		dir: opts.Dir, tools: tools, owner: owner, settings: opts.Settings,
 	}, nil
 }
 
-// initialize runs initdb and leaves the password beside the data.
-func (p *Postgres) initialize(ctx context.Context, dir string) error {
-	password := newPassword()
-	if err := initialize(ctx, p.tools, p.owner, p.DataDir, password); err != nil {
-		return err
+// socketPathLimit is the shortest limit of a socket's path among systems (macOS), less the file's name.
+const socketPathLimit = 104 - len("/.s.PGSQL.65535") - 1
+
+// socketFolder is where the server's Unix socket lies; nowhere where the path would be longer than systems allow.
+func socketFolder(dir string) string {
+	folder := filepath.Join(dir, "s")
+	if len(folder) > socketPathLimit {
+		return ""
 	}
-	if err := os.WriteFile(filepath.Join(dir, passwordName), []byte(password+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write server password: %w", err)
-	}
-	return nil
+	return folder
 }
 
-// startOnFreePort starts on another port where the one found was taken in the meantime.
-func (p *Postgres) startOnFreePort(ctx context.Context) error {
-	var failures []error
-	for range startTries {
-		port, err := freePort()
-		if err != nil {
-			return err
-		}
-		p.Port = port
-		err = p.Start(ctx)
-		if err == nil {
-			return nil
-		}
-		failures = append(failures, err)
-		if !strings.Contains(p.logTail(), "could not create any TCP/IP sockets") {
-			break
-		}
+// makeSocketFolder lets whoever knows the password through: as root, that isn't the folder's owner.
+func (p *Postgres) makeSocketFolder() error {
+	if p.SocketDir == "" {
+		return nil
 	}
-	return errors.Join(failures...)
+	if err := p.owner.ownFolder(p.SocketDir); err != nil {
+		return err
+	}
+	if !p.owner.other {
+		return nil
+	}
+	if err := os.Chmod(p.SocketDir, 0o711); err != nil { //nolint:gosec // see above
+		return fmt.Errorf("open socket folder: %w", err)
+	}
+	return nil
 }
 
 // ServerFolder makes a new folder for a server under the system's temporary folder, or where the servers' user can't pass
@@ -124,5 +114,5 @@ func ServerFolder(pattern string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make server folder: %w", err)
 	}
-	return folder, owner.own(folder)
+	return folder, owner.outerFolder(folder)
 }

@@ -14,10 +14,13 @@ import (
 	"tenantctl/internal/postgres"
 )
 
+// templateFormat changes with what initialize leaves behind, so that no older template is taken.
+const templateFormat = "2"
+
 // MakeTemplate returns a folder with a freshly initialized server of the installed version, made once and kept under cacheDir.
 // Processes that make it at once are harmless: the first to finish wins.
 func MakeTemplate(ctx context.Context, cacheDir string) (string, error) {
-	tools, err := postgres.FindServer()
+	tools, err := postgres.FindServer(0)
 	if err != nil {
 		return "", err
 	}
@@ -25,7 +28,7 @@ func MakeTemplate(ctx context.Context, cacheDir string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("ask postgres for its version: %w", err)
 	}
-	template := filepath.Join(cacheDir, "initdb-"+fileName(string(out)))
+	template := filepath.Join(cacheDir, "initdb-"+templateFormat+"-"+fileName(string(out)))
 	if _, err := os.Stat(template); err == nil {
 		return template, nil
 	}
@@ -34,13 +37,13 @@ func MakeTemplate(ctx context.Context, cacheDir string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	if _, err := makeServer(ctx, ServerOptions{Dir: folder}); err != nil {
+	if _, err := makeServer(ctx, ServerOptions{Dir: folder}, 0); err != nil {
 		return "", err
 	}
 	return template, publish(folder, template)
 }
 
-// publish copies a folder to where it is looked for, complete or not at all.
+// publish copies data and password to where they are looked for, both or neither.
 func publish(folder, template string) error {
 	cacheDir := filepath.Dir(template)
 	if err := os.MkdirAll(cacheDir, 0o700); err != nil {
@@ -72,8 +75,12 @@ func fileName(text string) string {
 	}, strings.TrimSpace(text)), "-")
 }
 
-// copyTemplate copies the files of a stopped server and gives them to the account.
+// copyTemplate copies the password, and the data of a stopped server, which is given to the account.
 func copyTemplate(from, to string, owner account) error {
+	if err := copyFile(filepath.Join(from, passwordName), filepath.Join(to, passwordName)); err != nil {
+		return fmt.Errorf("copy server password: %w", err)
+	}
+	from, to = filepath.Join(from, "data"), filepath.Join(to, "data")
 	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -103,10 +110,7 @@ func copyEntry(from, to string, entry fs.DirEntry, owner account) error {
 	default:
 		return nil
 	}
-	if !owner.other {
-		return nil
-	}
-	return os.Lchown(to, owner.uid, owner.gid)
+	return owner.own(to)
 }
 
 func copyFile(from, to string) error {

@@ -11,6 +11,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -25,28 +27,32 @@ type Tools struct {
 
 // FindTools finds the newest installed client programs: those on the PATH, Debian's and Homebrew's folders.
 func FindTools() (Tools, error) {
-	found, err := newestFolder("pg_dump")
+	found, err := folderOf("pg_dump", 0)
 	return found, tenant.WithHint(err,
 		"install PostgreSQL's client programs (Debian: `apt-get install postgresql-client`, macOS: `brew install postgresql`)")
 }
 
-// FindServer finds the newest installed server programs (postgres, initdb), which may be of another version than the client's.
-func FindServer() (Tools, error) {
-	found, err := newestFolder("postgres")
+// FindServer finds installed server programs (postgres, initdb) of a major version, 0 being the newest. They may be of another
+// version than the client's.
+func FindServer(major int) (Tools, error) {
+	found, err := folderOf("postgres", major)
 	return found, tenant.WithHint(err,
 		"install a PostgreSQL server (Debian: `apt-get install postgresql`, macOS: `brew install postgresql`), or give `instances` in tenants.yaml")
 }
 
-// newestFolder is the folder with the newest version of a program.
-func newestFolder(program string) (Tools, error) {
+// folderOf is the folder with a program of a major version, 0 being the newest.
+func folderOf(program string, major int) (Tools, error) {
 	var found []Tools
 	for _, bin := range toolFolders(program) {
-		major, err := toolMajor(filepath.Join(bin, program))
-		if err == nil {
-			found = append(found, Tools{Bin: bin, Major: major})
+		has, err := toolMajor(filepath.Join(bin, program))
+		if err == nil && (major == 0 || has == major) {
+			found = append(found, Tools{Bin: bin, Major: has})
 		}
 	}
 	if len(found) == 0 {
+		if major > 0 {
+			program += " " + strconv.Itoa(major)
+		}
 		return Tools{}, fmt.Errorf("%s: %w", program, tenant.ErrNotFound)
 	}
 	sort.SliceStable(found, func(i, j int) bool { return found[i].Major > found[j].Major })
@@ -79,15 +85,22 @@ func toolMajor(path string) (int, error) {
 	return strconv.Atoi(string(match[1]))
 }
 
+// stopGrace is how long a tool may take to end once it was asked to.
+const stopGrace = 5 * time.Second
+
 // Run runs one of the tools against a database. The password travels in the environment, never in the arguments that
 // every user of the machine can list. The error holds what the tool wrote to its standard error.
 func (t Tools) Run(ctx context.Context, tool, dsn string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(t.Bin, tool), args...)
 	cmd.Env = os.Environ()
+	// pg_dump and pg_restore pass a request to end on to their workers and cancel what the server runs for them; killed
+	// outright they would leave both behind, and the workers would keep our pipes open.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopGrace
 	if dsn != "" {
 		config, err := pgconn.ParseConfig(dsn)
 		if err != nil {
-			return nil, fmt.Errorf("connection string %s: %w", MaskDSN(dsn), tenant.ErrInvalid)
+			return nil, invalidDSN(dsn, err)
 		}
 		cmd.Args = append(cmd.Args, "--dbname="+withoutPassword(dsn))
 		cmd.Env = append(cmd.Env, "PGPASSWORD="+config.Password, "PGAPPNAME=tenantctl/"+tool, "PGCONNECT_TIMEOUT=10", "LC_MESSAGES=C")
@@ -95,15 +108,10 @@ func (t Tools) Run(ctx context.Context, tool, dsn string, args ...string) ([]byt
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%s: %w", tool, context.Cause(ctx))
+		}
 		return nil, fmt.Errorf("%s: %w: %s", tool, err, strings.TrimSpace(stderr.String()))
 	}
 	return stdout.Bytes(), nil
-}
-
-// withoutPassword is the connection string that may be seen in a process list.
-func withoutPassword(dsn string) string {
-	if strings.Contains(dsn, "://") {
-		return strings.ReplaceAll(strings.ReplaceAll(MaskDSN(dsn), ":***@", "@"), "password=***", "")
-	}
-	return passwordWord.ReplaceAllString(dsn, "")
 }
