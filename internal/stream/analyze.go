@@ -1,0 +1,166 @@
+package stream
+
+import (
+	"fmt"
+	"strings"
+
+	"tenantctl/internal/postgres/lexer"
+	"tenantctl/internal/tenant"
+)
+
+// Mode says how a script has to be run.
+type Mode string
+
+// The modes of a script.
+const (
+	// Transactional: in one transaction with its version row.
+	Transactional Mode = "transactional"
+	// Autocommit: statement by statement, under golang-migrate's dirty protocol.
+	Autocommit Mode = "autocommit"
+)
+
+// analyze finds out how a script has to be run and refuses what no server could run.
+func analyze(script Script) (Script, error) {
+	for token := range lexer.Tokens(script.SQL) {
+		if token.Unterminated {
+			line := 1 + strings.Count(script.SQL[:token.Pos], "\n")
+			return Script{}, fmt.Errorf("%s:%d: a quote or comment begins here and doesn't end: %w", script.Path, line, tenant.ErrInvalid)
+		}
+	}
+	statements := lexer.Statements(script.SQL)
+	script.Mode, script.body = Transactional, script.SQL
+	if inner, ok := unwrap(statements); ok {
+		script.body = blank(script.SQL, statements[0], statements[len(statements)-1])
+		statements = inner
+	}
+	for _, statement := range statements {
+		w := words(statement.Text, wordLimit)
+		lone := len(statements) == 1 && w[0] == "call" // a procedure may commit when nothing is around it
+		if isCopyFromClient(w) {
+			return Script{}, fmt.Errorf("%s:%d: COPY from the client can't be in a migration; use INSERT: %w", script.Path, statement.Line, tenant.ErrInvalid)
+		}
+		if lone || controlsTransaction(w) || needsAutocommit(w) {
+			script.Mode, script.body = Autocommit, script.SQL
+		}
+		script.leaksSetting = script.leaksSetting || leaksSetting(w)
+	}
+	return script, nil
+}
+
+// wordLimit is how many tokens of a statement tell what it is.
+const wordLimit = 64
+
+// words are the first tokens of a statement in lower case, names and symbols alike.
+func words(statement string, limit int) []string {
+	var found []string
+	for token := range lexer.Tokens(statement) {
+		if !token.Significant() {
+			continue
+		}
+		if len(found) == limit {
+			break
+		}
+		if token.Form == lexer.Quoted {
+			found = append(found, token.Text) // not a keyword, whatever it holds
+			continue
+		}
+		found = append(found, strings.ToLower(token.Text))
+	}
+	return found
+}
+
+// begins compares the first words with keywords, of which "*" stands for one word of any kind.
+func begins(w []string, keywords ...string) bool {
+	if len(w) < len(keywords) {
+		return false
+	}
+	for i, keyword := range keywords {
+		if keyword != "*" && w[i] != keyword {
+			return false
+		}
+	}
+	return true
+}
+
+func contains(w []string, keyword string) bool {
+	for _, word := range w {
+		if word == keyword {
+			return true
+		}
+	}
+	return false
+}
+
+// unwrap recognizes a script that is BEGIN; ... COMMIT; as a whole, which many golang-migrate files are. Our own transaction
+// takes the place of theirs.
+func unwrap(statements []lexer.Statement) ([]lexer.Statement, bool) {
+	if len(statements) < 2 {
+		return statements, false
+	}
+	last := len(statements) - 1
+	first, end := words(statements[0].Text, 3), words(statements[last].Text, 3)
+	opens := len(first) == 1 && first[0] == "begin" || len(first) == 2 && (begins(first, "begin", "transaction") || begins(first, "start", "transaction"))
+	closes := len(end) <= 2 && (begins(end, "commit") || begins(end, "end")) && (len(end) == 1 || end[1] == "transaction" || end[1] == "work")
+	return statements[1:last], opens && closes
+}
+
+// blank overwrites statements by spaces, so that all else keeps its place.
+func blank(sql string, statements ...lexer.Statement) string {
+	body := []byte(sql)
+	for _, statement := range statements {
+		for i := statement.Pos; i < statement.Pos+len(statement.Text); i++ {
+			if body[i] != '\n' {
+				body[i] = ' '
+			}
+		}
+	}
+	return string(body)
+}
+
+func controlsTransaction(w []string) bool {
+	for _, keyword := range []string{"begin", "commit", "rollback", "end", "abort"} {
+		if begins(w, keyword) {
+			return !begins(w, "rollback", "to") && !begins(w, "rollback", "*", "to")
+		}
+	}
+	return begins(w, "start", "transaction") || begins(w, "prepare", "transaction")
+}
+
+// needsAutocommit knows the statements that the server refuses inside a transaction.
+func needsAutocommit(w []string) bool {
+	switch w[0] {
+	case "create", "drop", "alter":
+		return autocommitObject(w)
+	case "reindex":
+		return contains(w, "concurrently") || contains(w, "database") || contains(w, "system")
+	case "vacuum":
+		return true
+	case "cluster": // of all tables
+		return len(w) == 1 || len(w) == 2 && w[1] == "verbose"
+	}
+	return false
+}
+
+func autocommitObject(w []string) bool {
+	switch {
+	case begins(w, "create", "index"), begins(w, "create", "unique", "index"), begins(w, "drop", "index"):
+		return contains(w, "concurrently")
+	case begins(w, "alter", "table"):
+		return contains(w, "detach") && contains(w, "concurrently")
+	case begins(w, "alter", "system"):
+		return true
+	}
+	return w[0] != "alter" && (begins(w, "*", "database") || begins(w, "*", "tablespace") || begins(w, "*", "subscription"))
+}
+
+func isCopyFromClient(w []string) bool {
+	return begins(w, "copy") && contains(w, "from") && contains(w, "stdin")
+}
+
+// leaksSetting tells whether a setting would outlast the transaction and reach the next tenant on this connection.
+func leaksSetting(w []string) bool {
+	if begins(w, "set") {
+		return !begins(w, "set", "local") && !begins(w, "set", "constraints") && !begins(w, "set", "transaction")
+	}
+	return contains(w, "set_config") || begins(w, "do")
+}

@@ -1,0 +1,114 @@
+package stream
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"tenantctl/internal/tenant"
+)
+
+var fileName = regexp.MustCompile(`^([0-9]+)_(.+)\.(up|down)\.sql$`)
+
+// Read reads the files NNN_name.up.sql and NNN_name.down.sql at the top of a file system. Every fault found is in the error,
+// which wraps tenant.ErrInvalid and names the files. Files that don't end in .sql are left alone.
+func Read(service string, fsys fs.FS) (*Stream, error) {
+	if err := tenant.CheckIdentifier(TableFor(service)); err != nil {
+		return nil, fmt.Errorf("version table of service %q: %w", service, err)
+	}
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, fmt.Errorf("list migrations of %s: %w", service, err)
+	}
+	read := reader{fsys: fsys, files: map[uint64]File{}}
+	for _, entry := range entries {
+		if !entry.IsDir() && path.Ext(entry.Name()) == ".sql" {
+			read.add(entry.Name())
+		}
+	}
+	read.checkPairs()
+	if len(read.files) == 0 && len(read.faults) == 0 {
+		read.fault("no NNN_name.up.sql")
+	}
+	if len(read.faults) > 0 {
+		return nil, fmt.Errorf("migrations of %s: %w", service, errors.Join(read.faults...))
+	}
+	return newStream(service, read.files), nil
+}
+
+type reader struct {
+	fsys   fs.FS
+	files  map[uint64]File
+	faults []error
+}
+
+func (r *reader) fault(format string, args ...any) {
+	r.faults = append(r.faults, fmt.Errorf(format+": %w", append(args, tenant.ErrInvalid)...))
+}
+
+func (r *reader) add(name string) {
+	match := fileName.FindStringSubmatch(name)
+	if match == nil {
+		r.fault("%s isn't called NNN_name.up.sql or NNN_name.down.sql", name)
+		return
+	}
+	version, err := strconv.ParseUint(match[1], 10, 64)
+	if err != nil || version > math.MaxInt64 {
+		r.fault("%s: %s is too large for a version", name, match[1])
+		return
+	}
+	body, err := fs.ReadFile(r.fsys, name)
+	if err != nil {
+		r.faults = append(r.faults, fmt.Errorf("read %s: %w", name, err))
+		return
+	}
+	sum := sha256.Sum256(body)
+	script, err := analyze(Script{Path: name, SQL: string(body), Sum: hex.EncodeToString(sum[:])})
+	if err != nil {
+		r.faults = append(r.faults, err)
+		return
+	}
+	r.place(version, match[2], match[3], script)
+}
+
+func (r *reader) place(version uint64, name, direction string, script Script) {
+	file := r.files[version]
+	slot, other := &file.Up, file.Down
+	if direction == "down" {
+		slot, other = &file.Down, file.Up
+	}
+	switch {
+	case slot.Path != "":
+		r.fault("%s and %s are both version %d", slot.Path, script.Path, version)
+		return
+	case other.Path != "" && file.Name != name:
+		r.fault("%s and %s are both version %d under different names", other.Path, script.Path, version)
+		return
+	}
+	*slot = script
+	file.Version, file.Name = version, name
+	r.files[version] = file
+}
+
+// checkPairs wants a way down beside every way up: rollback must not find out late that there is none.
+func (r *reader) checkPairs() {
+	if len(r.faults) > 0 {
+		return // a file left out above would be reported twice
+	}
+	for _, file := range r.files {
+		switch {
+		case file.Up.Path == "":
+			r.fault("%s has no %s beside it", file.Down.Path, strings.Replace(file.Down.Path, ".down.sql", ".up.sql", 1))
+		case file.Down.Path == "":
+			r.fault("%s has no %s beside it (where there is no way back, a file with a comment that says so)",
+				file.Up.Path, strings.Replace(file.Up.Path, ".up.sql", ".down.sql", 1))
+		}
+	}
+}
