@@ -13,6 +13,12 @@ const (
 	StepRan     Name = "operation.step.ran"
 	StepEnded   Name = "operation.step.ended"
 
+	DefinitionRan       Name = "ddl.definition.ran"
+	DefinitionCommitted Name = "ddl.definition.committed"
+
+	FenceSet      Name = "fence.set"
+	FenceReleased Name = "fence.released"
+
 	CopyChunkStreamed  Name = "copy.chunk.streamed"
 	CopyChunkMarked    Name = "copy.chunk.marked"
 	CopyChunkCommitted Name = "copy.chunk.committed"
@@ -22,6 +28,7 @@ const (
 func All() []Name {
 	return []Name{
 		StepStarted, StepRan, StepEnded,
+		DefinitionRan, DefinitionCommitted, FenceSet, FenceReleased,
 		CopyChunkStreamed, CopyChunkMarked, CopyChunkCommitted,
 	}
 }

@@ -1,0 +1,308 @@
+package lift
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"tenantctl/internal/migrate/ddl"
+	"tenantctl/internal/migrate/inspect"
+	"tenantctl/internal/postgres"
+	"tenantctl/internal/postgres/lexer"
+)
+
+// Rewrite is one reference held as text that PostgreSQL could not rename, and what it became.
+type Rewrite struct {
+	Object string `json:"object"`
+	From   string `json:"from"`
+	To     string `json:"to"`
+}
+
+// rewriter changes schema names within text: function bodies, string constants, settings of functions.
+type rewriter struct {
+	names    *names // of the legacy database
+	renaming Renaming
+
+	rewrites []Rewrite
+	findings []inspect.Finding
+	object   string // what is being rewritten
+}
+
+// statement rewrites the text references of one definition. Names outside of strings are PostgreSQL's own work already.
+func (r *rewriter) statement(s ddl.Statement) ddl.Statement {
+	if s.Kind == "COMMENT" || s.Kind == "EXTENSION" {
+		return s
+	}
+	r.object = s.Object()
+	routine := s.Kind == "FUNCTION" || s.Kind == "PROCEDURE"
+	if routine {
+		if language := languageOf(s.SQL); language != "sql" && language != "plpgsql" {
+			r.foreignBody(s, language)
+			return s
+		}
+	}
+	s.SQL = r.text(s.SQL, depthDefinition, hintsSchema(s.SQL))
+	return s
+}
+
+// depth tells how deep in quotes a piece of SQL lies: names at the top of a definition were renamed by PostgreSQL.
+type depth int
+
+const (
+	depthDefinition depth = iota
+	depthBody
+)
+
+// text rewrites SQL text: names qualified by a legacy schema (below the definition's own level) and the strings in it.
+// schemaTalk tells that a string equal to a schema's name means the schema here.
+func (r *rewriter) text(sql string, level depth, schemaTalk bool) string {
+	var out strings.Builder
+	tokens := significant(sql)
+	kept := 0
+	replace := func(token lexer.Token, with string) {
+		out.WriteString(sql[kept:token.Pos])
+		out.WriteString(with)
+		kept = token.End()
+	}
+	inPath := false
+	for i, token := range tokens {
+		inPath = searchPathGoesOn(inPath, tokens, i)
+		switch {
+		case token.Kind == lexer.String && (token.Form == lexer.Bit || token.Form == lexer.Hex):
+		case token.Kind == lexer.String && isPathArgument(tokens, i):
+			if with := r.pathList(token.Value()); with != token.Value() {
+				r.note(token.Text, with)
+				replace(token, postgres.Literal(with))
+			}
+		case inPath && (token.Kind == lexer.String || token.Kind == lexer.Identifier):
+			if with, ok := r.pathElement(token); ok {
+				replace(token, with)
+			}
+		case token.Kind == lexer.String:
+			if with, ok := r.literal(token, schemaTalk); ok {
+				replace(token, with)
+			}
+		case level == depthBody && token.Kind == lexer.Identifier:
+			if with, ok := r.qualifier(tokens, i); ok {
+				replace(token, with)
+			}
+		}
+	}
+	out.WriteString(sql[kept:])
+	return out.String()
+}
+
+func significant(sql string) []lexer.Token {
+	var tokens []lexer.Token
+	for token := range lexer.Tokens(sql) {
+		if token.Significant() {
+			tokens = append(tokens, token)
+		}
+	}
+	return tokens
+}
+
+// searchPathGoesOn follows "search_path TO|= a, b" through its list of elements.
+func searchPathGoesOn(inPath bool, tokens []lexer.Token, i int) bool {
+	token := tokens[i]
+	if inPath {
+		return token.IsSymbol(",") || token.IsSymbol("=") || tokens[i-1].IsSymbol(",") || tokens[i-1].IsSymbol("=") || tokens[i-1].Is("to")
+	}
+	return i >= 2 && tokens[i-2].Is("search_path") && (tokens[i-1].IsSymbol("=") || tokens[i-1].Is("to")) &&
+		(i < 3 || tokens[i-3].Is("set") || tokens[i-3].Is("local") || tokens[i-3].Is("session"))
+}
+
+// pathElement rewrites one schema of a search path; public stands for the tenant's schema and the extensions'.
+func (r *rewriter) pathElement(token lexer.Token) (string, bool) {
+	name := token.Value()
+	target, ok := r.renaming.Schemas[name]
+	if !ok {
+		return "", false
+	}
+	quote := postgres.Literal
+	if token.Kind == lexer.Identifier {
+		quote = ident
+	}
+	with := quote(target)
+	if name == "public" {
+		with += ", " + quote(ExtensionSchema)
+	}
+	r.note(token.Text, with)
+	return with, true
+}
+
+// isPathArgument recognises set_config('search_path', HERE, ...).
+func isPathArgument(tokens []lexer.Token, i int) bool {
+	return i >= 4 && tokens[i-4].Is("set_config") && tokens[i-3].IsSymbol("(") && tokens[i-2].Value() == "search_path" && tokens[i-1].IsSymbol(",")
+}
+
+// pathList rewrites a search path written as one string.
+func (r *rewriter) pathList(list string) string {
+	elements := strings.Split(list, ",")
+	for i, element := range elements {
+		name := strings.Trim(strings.TrimSpace(element), `"`)
+		target, legacy := r.renaming.Schemas[name]
+		if !legacy {
+			continue
+		}
+		if elements[i] = " " + ident(target); i == 0 {
+			elements[i] = ident(target)
+		}
+		if name == "public" {
+			elements[i] += ", " + ExtensionSchema
+		}
+	}
+	return strings.Join(elements, ",")
+}
+
+// literal rewrites a string that names a schema or holds SQL that does.
+func (r *rewriter) literal(token lexer.Token, schemaTalk bool) (string, bool) {
+	value := token.Value()
+	if _, legacy := r.renaming.Schemas[value]; legacy {
+		return r.schemaName(token, value, schemaTalk)
+	}
+	if !r.mentionsSchema(value) {
+		return "", false
+	}
+	changed := r.text(value, depthBody, schemaTalk || hintsSchema(value))
+	if changed == value {
+		return "", false
+	}
+	if token.Form == lexer.Dollar {
+		quote := "$" + token.Tag() + "$"
+		return quote + changed + quote, true
+	}
+	return postgres.Literal(changed), true
+}
+
+// schemaName decides about a string that is a schema's name and nothing else: it is rewritten where the statement talks
+// of schemas, and left and reported where it may be plain data.
+func (r *rewriter) schemaName(token lexer.Token, value string, schemaTalk bool) (string, bool) {
+	if !schemaTalk {
+		if value != "public" || strings.HasPrefix(r.object, "FUNCTION") || strings.HasPrefix(r.object, "PROCEDURE") {
+			r.findings = append(r.findings, inspect.Finding{
+				Severity: inspect.Warning, Code: "text-schema-name", Object: r.object,
+				Message: fmt.Sprintf("holds the text %s, which is also the name of a schema; it was left as data", token.Text),
+			})
+		}
+		return "", false
+	}
+	with := postgres.Literal(r.renaming.Schemas[value])
+	r.note(token.Text, with)
+	return with, true
+}
+
+// qualifier rewrites "s" of "s.name" where s is a legacy schema and name lies in it. Any name behind "public." counts, and
+// so does nothing at all, as in 'create table public.' || name: public is no name of a variable.
+func (r *rewriter) qualifier(tokens []lexer.Token, i int) (string, bool) {
+	if i+1 >= len(tokens) || !tokens[i+1].IsSymbol(".") || (i > 0 && tokens[i-1].IsSymbol(".")) {
+		return "", false
+	}
+	schema := tokens[i].Value()
+	target, legacy := r.renaming.Schemas[schema]
+	if !legacy {
+		return "", false
+	}
+	if i+2 >= len(tokens) {
+		r.note(tokens[i].Text+".", ident(target)+".")
+		return ident(target), true
+	}
+	name := nameAfter(tokens, i+2)
+	extension, known := r.names.objects[qualified{schema, name}]
+	switch {
+	case known && extension != "":
+		target = r.renaming.Extensions[extension]
+	case !known && schema != "public":
+		return "", false
+	case !known:
+		r.findings = append(r.findings, inspect.Finding{
+			Severity: inspect.Warning, Code: "text-dangling", Object: r.object,
+			Message: fmt.Sprintf("names %s.%s, which the legacy database doesn't have either; it now names %s.%s", schema, name, target, name),
+		})
+	}
+	r.note(tokens[i].Text+"."+name, ident(target)+"."+name)
+	return ident(target), true
+}
+
+// nameAfter is the name at a position, or the operator there.
+func nameAfter(tokens []lexer.Token, i int) string {
+	if tokens[i].Kind == lexer.Identifier {
+		return tokens[i].Value()
+	}
+	return tokens[i].Text
+}
+
+func (r *rewriter) note(from, to string) {
+	r.rewrites = append(r.rewrites, Rewrite{Object: r.object, From: from, To: to})
+}
+
+// mentionsSchema is a cheap test for text that may name a legacy schema.
+func (r *rewriter) mentionsSchema(text string) bool {
+	folded := strings.ToLower(text)
+	for schema := range r.renaming.Schemas {
+		if strings.Contains(folded, strings.ToLower(schema)) {
+			return true
+		}
+	}
+	return false
+}
+
+// foreignBody looks at a routine in a language that isn't SQL: its text isn't ours to rewrite.
+func (r *rewriter) foreignBody(s ddl.Statement, language string) {
+	for schema := range r.renaming.Schemas {
+		if strings.Contains(s.SQL, schema+".") && strings.Contains(bodyOf(s.SQL), schema+".") {
+			r.findings = append(r.findings, inspect.Finding{
+				Severity: inspect.Refusal, Code: "text-language", Object: r.object,
+				Message: fmt.Sprintf("its %s body names schema %s as text, which can't be rewritten safely", language, schema),
+				Hint:    "leave the schema out of the body (the search path finds the name), or leave the function behind",
+			})
+		}
+	}
+}
+
+// plainName is a name that needs no quotes. Names of tenants' schemas are no keywords: they begin as the pattern says.
+var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
+
+// ident quotes a name where it must be, as PostgreSQL writes it.
+func ident(name string) string {
+	if plainName.MatchString(name) {
+		return name
+	}
+	return postgres.Ident(name)
+}
+
+func bodyOf(sql string) string {
+	for token := range lexer.Tokens(sql) {
+		if token.Kind == lexer.String && token.Form == lexer.Dollar {
+			return token.Value()
+		}
+	}
+	return ""
+}
+
+// languageOf reads LANGUAGE name from a routine's definition as pg_dump writes it.
+func languageOf(sql string) string {
+	tokens := significant(sql)
+	for i := 0; i+1 < len(tokens); i++ {
+		if tokens[i].Is("language") {
+			return strings.ToLower(tokens[i+1].Value())
+		}
+	}
+	return ""
+}
+
+// schemaWords are what a statement says when a string equal to a schema's name means the schema.
+var schemaWords = []string{ //nolint:gochecknoglobals // a constant list
+	"%i", "quote_ident", "nspname", "_schema", "schemaname", "schema_name", "regnamespace", "search_path", "regclass",
+}
+
+// hintsSchema tells whether SQL text talks of schemas.
+func hintsSchema(sql string) bool {
+	folded := strings.ToLower(sql)
+	for _, word := range schemaWords {
+		if strings.Contains(folded, word) {
+			return true
+		}
+	}
+	return false
+}
