@@ -1,0 +1,433 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// decoder fills a document from a YAML tree and collects every problem on its way.
+type decoder struct {
+	file     string
+	path     path // of what is being decoded
+	problems Problems
+	shapes   map[reflect.Type]*shape
+	zones    map[string]*time.Location
+	budget   int // nodes that may still be visited: aliases can multiply a small file without bound
+}
+
+// expansion is how many nodes more than it has bytes a file may come to by its aliases.
+const expansion = 1_000_000
+
+func newDecoder(s source) *decoder {
+	return &decoder{
+		file: s.name, shapes: map[reflect.Type]*shape{}, zones: map[string]*time.Location{},
+		budget: len(s.data) + expansion,
+	}
+}
+
+func (d *decoder) place(node *yaml.Node) Place {
+	return Place{File: d.file, Line: max(node.Line, 1), Column: max(node.Column, 1)}
+}
+
+func (d *decoder) problem(node *yaml.Node, format string, args ...any) {
+	d.problems = append(d.problems, &Problem{Place: d.place(node), Path: d.path.String(), Message: fmt.Sprintf(format, args...)})
+}
+
+// spend counts a visit to a node and tells whether another is allowed.
+func (d *decoder) spend(node *yaml.Node) bool {
+	d.budget--
+	if d.budget == -1 {
+		d.problem(node, "aliases make too much of this file; write less of it with * and <<")
+	}
+	return d.budget >= 0
+}
+
+// within decodes one step further down the path.
+func (d *decoder) within(s segment, decode func()) {
+	d.path = append(d.path, s)
+	decode()
+	d.path = d.path[:len(d.path)-1]
+}
+
+// decode fills out from a node. mark is the key of the node, where there is one: the place of problems with a whole mapping.
+func (d *decoder) decode(node, mark *yaml.Node, out reflect.Value, f *field) {
+	node = resolved(node)
+	if !d.spend(mark) {
+		return
+	}
+	switch target := out.Addr().Interface().(type) {
+	case scalar:
+		d.scalar(node, target, f)
+		return
+	case keyed:
+		d.mapping(node, target, f)
+		return
+	}
+	switch out.Kind() {
+	case reflect.Pointer:
+		d.pointer(node, mark, out, f)
+	case reflect.Struct:
+		d.structure(node, mark, out)
+	case reflect.Slice:
+		d.list(node, out, f)
+	case reflect.String:
+		d.text(node, out, f)
+	case reflect.Int:
+		d.integer(node, out, f)
+	default:
+		panic("config: no decoding for " + out.Type().String())
+	}
+}
+
+// pointer decodes what may be left out; a mapping without content counts as left out unless it must hold something.
+func (d *decoder) pointer(node, mark *yaml.Node, out reflect.Value, f *field) {
+	elem := out.Type().Elem()
+	if isNull(node) && elem.Kind() == reflect.Struct && len(d.shape(elem).mustHold()) == 0 {
+		return
+	}
+	out.Set(reflect.New(elem))
+	d.decode(node, mark, out.Elem(), f)
+}
+
+func (d *decoder) shape(t reflect.Type) *shape {
+	s := d.shapes[t]
+	if s == nil {
+		s = shapeOf(t)
+		d.shapes[t] = s
+	}
+	return s
+}
+
+func (d *decoder) structure(node, mark *yaml.Node, out reflect.Value) {
+	s := d.shape(out.Type())
+	if isNull(node) {
+		node = &yaml.Node{Kind: yaml.MappingNode, Line: mark.Line, Column: mark.Column}
+	}
+	if node.Kind != yaml.MappingNode {
+		d.problem(node, "expected keys such as %s, got %s", examples(s), describe(node))
+		return
+	}
+	given := make([]string, 0, len(s.fields))
+	d.pairs(node, func(name string, key, value *yaml.Node) {
+		i := slices.IndexFunc(s.fields, func(f field) bool { return f.name == name })
+		if i < 0 {
+			d.within(segment{key: name}, func() { d.problem(key, "unknown key%s", d.unknownKey(name, out.Type(), s)) })
+			return
+		}
+		f := &s.fields[i]
+		given = append(given, name)
+		d.path = append(d.path, segment{key: name})
+		d.decode(value, key, out.FieldByIndex(f.index), f)
+		d.path = d.path[:len(d.path)-1]
+	})
+	d.checkGiven(mark, s, given)
+}
+
+func (d *decoder) checkGiven(mark *yaml.Node, s *shape, given []string) {
+	for _, f := range s.fields {
+		if f.required && !slices.Contains(given, f.name) {
+			d.problem(mark, "needs the key %s", f.name)
+		}
+	}
+	if len(s.oneOf) == 0 {
+		return
+	}
+	count := 0
+	for _, name := range given {
+		if slices.Contains(s.oneOf, name) {
+			count++
+		}
+	}
+	switch {
+	case count == 0:
+		d.problem(mark, "needs %s", strings.Join(s.oneOf, " or "))
+	case count > 1:
+		d.problem(mark, "has %s; keep one of them", strings.Join(s.oneOf, " and "))
+	}
+}
+
+// unknownKey says where a key belongs: a slip of the pen, or a level too high.
+func (d *decoder) unknownKey(name string, t reflect.Type, s *shape) string {
+	if near := nearest(name, s.names()); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	for _, f := range s.fields {
+		inner := t.FieldByIndex(f.index).Type
+		if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		if inner.Kind() == reflect.Struct && slices.Contains(d.shape(inner).names(), name) {
+			return fmt.Sprintf("; it belongs under %q", f.name)
+		}
+	}
+	return "; known keys: " + strings.Join(s.names(), ", ")
+}
+
+func (d *decoder) mapping(node *yaml.Node, out keyed, f *field) {
+	if isNull(node) {
+		return
+	}
+	if node.Kind != yaml.MappingNode {
+		d.problem(node, "expected one key for each, got %s", describe(node))
+		return
+	}
+	out.reserve(len(node.Content) / 2)
+	d.pairs(node, func(name string, key, value *yaml.Node) {
+		d.path = append(d.path, segment{key: name})
+		d.checkName(name, key, f.rule)
+		d.decode(value, key, reflect.ValueOf(out.add(name, d.place(key))).Elem(), f)
+		d.path = d.path[:len(d.path)-1]
+	})
+}
+
+func (d *decoder) checkName(name string, key *yaml.Node, rule *nameRule) {
+	switch {
+	case slices.Contains(rule.reserve, name):
+		d.problem(key, "the name %q is taken by tenantctl itself; choose another", name)
+	case len(name) > rule.max:
+		d.problem(key, "%s has at most %d characters, this one has %d", rule.say, rule.max, len(name))
+	case !rule.pattern.MatchString(name):
+		hint := ""
+		if slug := rule.slugFrom(name); slug != "" {
+			hint = fmt.Sprintf("; write %q", slug)
+		}
+		d.problem(key, "%s is made of a-z, 0-9 and single hyphens, with a letter or digit at both ends%s", rule.say, hint)
+	}
+}
+
+// smallMapping is up to how many keys a mapping is searched for doubles without an index.
+const smallMapping = 16
+
+// pairs visits each key of a mapping once: its own in their order, then what "<<" adds.
+func (d *decoder) pairs(node *yaml.Node, visit func(name string, key, value *yaml.Node)) {
+	first := firstKeys(len(node.Content) / 2)
+	d.ownPairs(node, first, visit)
+	d.mergedPairs(node, first, visit, 0)
+}
+
+func (d *decoder) ownPairs(node *yaml.Node, first *keySet, visit func(name string, key, value *yaml.Node)) {
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key := resolved(node.Content[i])
+		if key.Tag == "!!merge" {
+			continue
+		}
+		if key.Kind != yaml.ScalarNode {
+			d.problem(node.Content[i], "a key must be a plain word")
+			continue
+		}
+		name := unshield(key.Value)
+		if before := first.add(name, node.Content[i]); before != nil {
+			d.within(segment{key: name}, func() {
+				d.problem(node.Content[i], "given twice; the first is on line %d", before.Line)
+			})
+			continue
+		}
+		visit(name, node.Content[i], node.Content[i+1])
+	}
+}
+
+func (d *decoder) mergedPairs(node *yaml.Node, first *keySet, visit func(name string, key, value *yaml.Node), depth int) {
+	for _, merged := range merges(node) {
+		if merged.Kind != yaml.MappingNode || depth >= maxMerges {
+			d.problem(node, "<< must name a mapping (<<: *name), and not itself")
+			return
+		}
+		for i := 0; i+1 < len(merged.Content); i += 2 {
+			key := resolved(merged.Content[i])
+			if !d.spend(key) {
+				return
+			}
+			if key.Kind == yaml.ScalarNode && key.Tag != "!!merge" && first.add(unshield(key.Value), key) == nil {
+				visit(unshield(key.Value), merged.Content[i], merged.Content[i+1])
+			}
+		}
+		d.mergedPairs(merged, first, visit, depth+1)
+	}
+}
+
+// keySet remembers the node at which each key was first seen.
+type keySet struct {
+	names []string
+	nodes []*yaml.Node
+	index map[string]int
+}
+
+func firstKeys(n int) *keySet {
+	s := &keySet{names: make([]string, 0, n), nodes: make([]*yaml.Node, 0, n)}
+	if n > smallMapping {
+		s.index = make(map[string]int, n)
+	}
+	return s
+}
+
+// add gives the node of an equal key that was there before, nil if the key is new.
+func (s *keySet) add(name string, node *yaml.Node) *yaml.Node {
+	i, found := -1, false
+	if s.index != nil {
+		i, found = s.index[name]
+	} else if i = slices.Index(s.names, name); i >= 0 {
+		found = true
+	}
+	if found {
+		return s.nodes[i]
+	}
+	if s.index != nil {
+		s.index[name] = len(s.names)
+	}
+	s.names, s.nodes = append(s.names, name), append(s.nodes, node)
+	return nil
+}
+
+func (d *decoder) list(node *yaml.Node, out reflect.Value, f *field) {
+	if isNull(node) {
+		return
+	}
+	if node.Kind != yaml.SequenceNode {
+		d.problem(node, "expected a list such as [a, b], got %s", describe(node))
+		return
+	}
+	list := reflect.MakeSlice(out.Type(), len(node.Content), len(node.Content))
+	out.Set(list)
+	for i, item := range node.Content {
+		d.path = append(d.path, segment{index: i})
+		d.decode(item, item, list.Index(i), f)
+		if f.unique {
+			d.checkUnique(node.Content, i)
+		}
+		d.path = d.path[:len(d.path)-1]
+	}
+}
+
+func (d *decoder) checkUnique(items []*yaml.Node, i int) {
+	for _, before := range items[:i] {
+		if !d.spend(items[i]) {
+			return
+		}
+		if resolved(before).Kind == yaml.ScalarNode && resolved(before).Value == resolved(items[i]).Value {
+			d.problem(items[i], "given twice")
+			return
+		}
+	}
+}
+
+// plain is the text of a scalar that YAML reads as text, and whether it is one.
+func (d *decoder) plain(node *yaml.Node) (string, bool) {
+	if node.Kind != yaml.ScalarNode || node.Tag != "!!str" {
+		return "", false
+	}
+	return unshield(node.Value), true
+}
+
+func (d *decoder) scalar(node *yaml.Node, target scalar, f *field) {
+	text, ok := d.plain(node)
+	if !ok {
+		d.problem(node, "expected a text%s, got %s", like(target.describe().Examples), describe(node))
+		return
+	}
+	if text == "" {
+		d.problem(node, "is empty")
+		return
+	}
+	if err := target.parse(text, spot{place: d.place(node), path: d.path.String(), zones: d.zones}); err != nil {
+		d.problem(node, "%s", err)
+		return
+	}
+	if duration, ok := target.(*Duration); ok {
+		d.checkBounds(node, int64(*duration), f)
+	}
+}
+
+func (d *decoder) text(node *yaml.Node, out reflect.Value, f *field) {
+	text, ok := d.plain(node)
+	switch {
+	case !ok && node.Kind == yaml.ScalarNode && !isNull(node) && node.Style&yaml.TaggedStyle == 0:
+		d.problem(node, "expected a text, got %s; put it in quotes: %q", describe(node), node.Value)
+	case !ok:
+		d.problem(node, "expected a text, got %s", describe(node))
+	case text == "":
+		d.problem(node, "is empty")
+	case f.enum != nil && !slices.Contains(f.enum, text):
+		d.problem(node, "expected one of %s, got %q%s", strings.Join(f.enum, ", "), text, perhaps(nearest(text, f.enum)))
+	case f.pattern != nil && !f.pattern.MatchString(text):
+		d.problem(node, "expected %s, got %q", f.expect, text)
+	default:
+		out.SetString(text)
+	}
+}
+
+func (d *decoder) integer(node *yaml.Node, out reflect.Value, f *field) {
+	if node.Kind != yaml.ScalarNode || node.Tag != "!!int" {
+		d.problem(node, "expected a whole number, got %s", describe(node))
+		return
+	}
+	number, err := strconv.ParseInt(node.Value, 10, 64)
+	if err != nil || len(node.Value) > 1 && node.Value[0] == '0' {
+		if err := node.Decode(&number); err != nil { // 0x10, 1_000
+			d.problem(node, "the number %s is too large", node.Value)
+			return
+		}
+	}
+	if d.checkBounds(node, number, f) {
+		out.SetInt(number)
+	}
+}
+
+func (d *decoder) checkBounds(node *yaml.Node, value int64, f *field) bool {
+	switch {
+	case f.min != nil && f.max != nil && f.min.value == f.max.value && value != f.min.value:
+		d.problem(node, "must be %s, not %s; this tenantctl knows no other", f.min.text, node.Value)
+	case f.min != nil && value < f.min.value:
+		d.problem(node, "must be at least %s, not %s", f.min.text, node.Value)
+	case f.max != nil && value > f.max.value:
+		d.problem(node, "must be at most %s, not %s", f.max.text, node.Value)
+	default:
+		return true
+	}
+	return false
+}
+
+// describe says what stands there in words. It repeats numbers and true or false only: a text may be a secret.
+func describe(node *yaml.Node) string {
+	switch {
+	case node.Kind == yaml.MappingNode:
+		return "keys and values"
+	case node.Kind == yaml.SequenceNode:
+		return "a list"
+	case isNull(node):
+		return "nothing"
+	case node.Tag == "!!int", node.Tag == "!!float":
+		return "a number"
+	case node.Tag == "!!bool":
+		return node.Value
+	case node.Tag == "!!timestamp":
+		return "a date"
+	case node.Tag == "!!str":
+		return "a text"
+	}
+	return "the tag " + node.Tag
+}
+
+func examples(s *shape) string {
+	names := s.names()
+	return strings.Join(names[:min(3, len(names))], ", ")
+}
+
+func like(examples []any) string {
+	if len(examples) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" such as %v", examples[0])
+}
+
+func perhaps(word string) string {
+	if word == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", word)
+}

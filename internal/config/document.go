@@ -1,0 +1,106 @@
+package config
+
+import "tenantctl/internal/tenant"
+
+// document is tenants.yaml as it is written. Its tags drive both the decoder and the JSON Schema, so that an editor and
+// tenantctl agree on what is right:
+//
+//	yaml      the key; ",inline" takes the fields of an embedded struct
+//	required  the key must be there
+//	oneof     exactly one of the keys must be there (on a field named _)
+//	enum      the words allowed
+//	min, max  the bounds of a number
+//	pattern   what a text must match, and expect says it in words
+//	unique    no item of the list twice
+//	names     the rule for the keys of a mapping
+//	doc       what an editor shows
+type document struct {
+	Version   int                     `yaml:"version" required:"true" min:"1" max:"1" doc:"Version of this format: 1."`
+	Control   *connection             `yaml:"control" doc:"Database of tenantctl's own records. Without it: the first instance."`
+	Instances ordered[instance]       `yaml:"instances" names:"instance" doc:"The shared PostgreSQL databases, by a name of your choice. Without any, a private PostgreSQL is started on this machine."`
+	Broker    *broker                 `yaml:"broker" doc:"The RabbitMQ server. Without it, a private one is started on this machine when it is needed."`
+	Services  ordered[service]        `yaml:"services" names:"service" doc:"Streams of schema migrations, one per service, in dependency order: a service comes after those whose tables it refers to."`
+	Defaults  defaults                `yaml:"defaults" doc:"What a tenant gets that doesn't say otherwise."`
+	Rollout   rollout                 `yaml:"rollout" doc:"How an upgrade spreads over the tenants."`
+	Tenants   ordered[declaredTenant] `yaml:"tenants" names:"tenant" doc:"The fleet: each tenant by its name (a-z, 0-9 and single hyphens)."`
+}
+
+type connection struct {
+	_       struct{}   `oneof:"dsn,dsnFile"`
+	DSN     Secret     `yaml:"dsn" doc:"Connection string: ${VAR}, or a text with ${VAR} where the password goes. A literal password is refused."`
+	DSNFile secretFile `yaml:"dsnFile" doc:"File that holds the connection string; relative to this file."`
+}
+
+type instance struct {
+	connection     `yaml:",inline"`
+	TenantsPerCell int    `yaml:"tenantsPerCell" min:"1" max:"500" doc:"How many tenants share the services' login roles and pools. Default: 500; logging in takes longer with every tenant."`
+	RolePrefix     string `yaml:"rolePrefix" pattern:"^[a-z0-9_]+$" expect:"a-z, 0-9 and underscores" doc:"Put before the name of every role made on this server: roles belong to the server, not to the database."`
+	CredentialsDir string `yaml:"credentialsDir" doc:"Folder for the passwords of the services' logins; relative to this file. Default: .tenantctl/credentials/INSTANCE."`
+}
+
+type broker struct {
+	_       struct{}   `oneof:"url,urlFile"`
+	URL     brokerURL  `yaml:"url" doc:"Address of RabbitMQ: ${VAR}, or amqp://user:${VAR}@host:5672/vhost."`
+	URLFile secretFile `yaml:"urlFile" doc:"File that holds the address; relative to this file."`
+}
+
+type service struct {
+	Migrations string     `yaml:"migrations" doc:"\"builtin\" for a service that tenantctl ships (the default), or the folder of your own migration files, relative to this file."`
+	Version    int        `yaml:"version" min:"1" doc:"Version that tenants stay at. Default: the newest."`
+	URL        webAddress `yaml:"url" doc:"Where the service answers, for one of your own."`
+	Scope      string     `yaml:"scope" enum:"tenant,instance" doc:"Whether every tenant has the service's tables (tenant, the default) or the instance has them once."`
+}
+
+type defaults struct {
+	Schema string `yaml:"schema" pattern:"[{]tenant[}]" expect:"a pattern with {tenant} in it, such as tenant_{tenant}" doc:"Name of a tenant's schema; {tenant} stands for its name with underscores for hyphens. Default: tenant_{tenant}."`
+	Ring   string `yaml:"ring" doc:"Rollout ring. Default: general."`
+	Limits limits `yaml:"limits" doc:"What one tenant may use."`
+}
+
+type limits struct {
+	StatementTimeout  Duration `yaml:"statementTimeout" min:"1ms" max:"24h" doc:"How long one statement may run. Default: 30s."`
+	RequestsPerSecond int      `yaml:"requestsPerSecond" min:"1" max:"1000000" doc:"Requests per second. Default: 200."`
+	Jobs              int      `yaml:"jobs" min:"1" max:"1000" doc:"Background jobs that run at once. Default: 4."`
+	Weight            int      `yaml:"weight" min:"1" max:"1000" doc:"Share of what is scarce, relative to other tenants. Default: 1."`
+}
+
+type rollout struct {
+	Rings  []ring  `yaml:"rings" doc:"Groups of tenants that are upgraded one after the other, in this order. Default: one ring called general."`
+	Budget *budget `yaml:"budget" doc:"How many tenants of a wave may fail before the rollout stops. Default: 3 tenants or 5 percent, whichever is less."`
+}
+
+type ring struct {
+	Name     string    `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" expect:"a-z, 0-9 and single hyphens" doc:"Name that tenants refer to."`
+	Parallel int       `yaml:"parallel" min:"1" max:"1000" doc:"Tenants upgraded at once on each instance. Default: 8."`
+	Waves    []Percent `yaml:"waves" doc:"How much of the ring is upgraded after each wave, rising to 100%. Default: 100% at once."`
+	Bake     Duration  `yaml:"bake" min:"0s" max:"720h" doc:"Wait after each wave before its gate is judged. Default: 0s."`
+}
+
+type budget struct {
+	Failures *int `yaml:"failures" min:"0" doc:"Tenants that may fail."`
+	Percent  *int `yaml:"percent" min:"0" max:"100" doc:"Percent of the wave that may fail, rounded up."`
+}
+
+type declaredTenant struct {
+	Instance string       `yaml:"instance" doc:"Instance that holds the tenant. May be left out where there is only one."`
+	Schema   string       `yaml:"schema" doc:"The tenant's schema there. Default: by the pattern in defaults."`
+	Ring     string       `yaml:"ring" doc:"Rollout ring. Default: the one in defaults."`
+	State    tenant.State `yaml:"state" enum:"active,suspended,archived,deleted" doc:"What the tenant is meant to be. Default: active."`
+	Services []string     `yaml:"services" unique:"true" doc:"Services whose tables the tenant has. Default: all of scope tenant, or none for a legacy database that is moved without a mapping."`
+	Limits   *limits      `yaml:"limits" doc:"What this tenant may use, where it differs from the defaults."`
+	Legacy   *legacy      `yaml:"legacy" doc:"The client's own old database and application."`
+	Upstream webAddress   `yaml:"upstream" doc:"Where the tenant's traffic goes after a move without a mapping: the legacy application, pointed at the tenant's schema."`
+	Move     *move        `yaml:"move" doc:"Lets the operator move the legacy database. Without it, only \"tenantctl migrate\" does."`
+}
+
+type legacy struct {
+	connection `yaml:",inline"`
+	Mapping    string     `yaml:"mapping" doc:"File that says how legacy rows become platform rows; relative to this file. Without it the schema is moved as it is."`
+	URL        webAddress `yaml:"url" doc:"Where the legacy application answers."`
+}
+
+type move struct {
+	Mode   string `yaml:"mode" enum:"auto,live,offline" doc:"live: writes go on while rows are copied. offline: writes stop first. auto (the default): live where it can be."`
+	Until  string `yaml:"until" enum:"inspect,plan,provision,copy,index,follow,verify,cutover,complete" doc:"Last phase to run. Default: cutover; complete gives up the way back."`
+	Window Window `yaml:"window" doc:"When the cutover may happen, such as \"Sat 02:00-05:00 Europe/Berlin\". Default: at any time."`
+}

@@ -1,0 +1,332 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"tenantctl/internal/tenant"
+)
+
+// File is a tenants.yaml that was found to be right, defaults filled in where it is asked.
+type File struct {
+	name    string
+	dir     string
+	sources []source
+	doc     document
+	tenants []tenant.Name // sorted
+	control Setting       // from flag or environment, which come first; zero if there is none
+}
+
+// LocalInstance is the name of the instance that stands for the private PostgreSQL of the local stack.
+const LocalInstance = "local"
+
+// What holds where the file doesn't say otherwise.
+const (
+	DefaultSchema            = "tenant_{tenant}"
+	DefaultRing              = "general"
+	DefaultTenantsPerCell    = 500
+	DefaultStatementTimeout  = 30 * time.Second
+	DefaultRequestsPerSecond = 200
+	DefaultJobs              = 4
+	DefaultWeight            = 1
+	defaultCredentials       = ".tenantctl/credentials"
+)
+
+// Instance is a shared PostgreSQL database.
+type Instance struct {
+	Name           string
+	Local          bool   // the local stack's private PostgreSQL, started when it is needed; DSN is zero
+	DSN            Secret //
+	TenantsPerCell int
+	RolePrefix     string
+	CredentialsDir string // holds <cell>.<service> for each login
+}
+
+// Control is the database of tenantctl's own records.
+type Control struct {
+	DSN      Secret
+	Instance string // set where the records live on a declared instance; LocalInstance with Local
+	Local    bool
+}
+
+// Scope says how often a stream's tables exist.
+type Scope string
+
+// The scopes of a stream.
+const (
+	ScopeTenant   Scope = "tenant"   // once in each tenant's schema
+	ScopeInstance Scope = "instance" // once on each instance
+)
+
+// Stream is one service's ordered schema migrations.
+type Stream struct {
+	Name    string
+	Builtin bool
+	Dir     string // folder of the migration files; "" with Builtin
+	Pin     uint64 // version that tenants stay at; 0 is the newest
+	URL     string // where a user's own service answers
+	Scope   Scope
+}
+
+// Move is how the operator may move a tenant's legacy database.
+type Move struct {
+	Mode   string // auto, live or offline
+	Until  string // last phase
+	Window Window // when the cutover may happen
+}
+
+// Name is the file or folder as it was named to Load.
+func (f *File) Name() string { return f.name }
+
+// Dir is the folder that relative paths of the file are relative to.
+func (f *File) Dir() string { return f.dir }
+
+// Tenants are the names of the fleet, sorted.
+func (f *File) Tenants() []tenant.Name { return slices.Clone(f.tenants) }
+
+// Tenant is what the file declares of one tenant. One that isn't declared is tenant.ErrNotFound.
+func (f *File) Tenant(name tenant.Name) (tenant.Spec, error) {
+	t, err := f.declared(name)
+	if err != nil {
+		return tenant.Spec{}, err
+	}
+	return f.spec(name, t)
+}
+
+// LegacyDSN refers to a tenant's legacy database; tenant.ErrNotFound where none is declared.
+func (f *File) LegacyDSN(name tenant.Name) (Secret, error) {
+	t, err := f.declared(name)
+	if err != nil {
+		return Secret{}, err
+	}
+	if t.Legacy == nil {
+		return Secret{}, tenant.WithHint(fmt.Errorf("legacy database of tenant %q: %w in %s", name, tenant.ErrNotFound, f.name),
+			fmt.Sprintf("declare it: tenants.%s.legacy.dsn: ${%s}", name, variableFor(at("tenants", string(name), "legacy").String(), "DSN")))
+	}
+	return t.Legacy.secret(f.dir), nil
+}
+
+// LegacyURL is where a tenant's legacy application answers; "" where the file doesn't say.
+func (f *File) LegacyURL(name tenant.Name) string {
+	t := f.doc.Tenants.get(string(name))
+	if t == nil || t.Legacy == nil {
+		return ""
+	}
+	return string(t.Legacy.URL)
+}
+
+// Move is how the operator may move a tenant; false where it never does.
+func (f *File) Move(name tenant.Name) (Move, bool) {
+	t := f.doc.Tenants.get(string(name))
+	if t == nil || t.Move == nil {
+		return Move{}, false
+	}
+	return Move{Mode: first(t.Move.Mode, "auto"), Until: first(t.Move.Until, "cutover"), Window: t.Move.Window}, true
+}
+
+// Instances are the shared databases in the order of the file; the local stack's alone where none is declared.
+func (f *File) Instances() []Instance {
+	if len(f.doc.Instances.entries) == 0 {
+		return []Instance{f.localInstance()}
+	}
+	all := make([]Instance, 0, len(f.doc.Instances.entries))
+	for i := range f.doc.Instances.entries {
+		e := &f.doc.Instances.entries[i]
+		all = append(all, f.instance(e.Name, &e.Value))
+	}
+	return all
+}
+
+// Instance is a shared database by its name; tenant.ErrNotFound if there is none.
+func (f *File) Instance(name string) (Instance, error) {
+	if declared := f.doc.Instances.get(name); declared != nil {
+		return f.instance(name, declared), nil
+	}
+	if name == LocalInstance && len(f.doc.Instances.entries) == 0 {
+		return f.localInstance(), nil
+	}
+	return Instance{}, fmt.Errorf("instance %q: %w in %s%s", name, tenant.ErrNotFound, f.name,
+		didYouMean(name, f.instanceNames(), "instances"))
+}
+
+// Control is the database of tenantctl's own records: the one given, or the first instance.
+func (f *File) Control() Control {
+	switch {
+	case f.control.Value != "":
+		return Control{DSN: Secret{literal: f.control.Value}}
+	case f.doc.Control != nil:
+		return Control{DSN: f.doc.Control.secret(f.dir)}
+	}
+	home := f.Instances()[0]
+	return Control{DSN: home.DSN, Instance: home.Name, Local: home.Local}
+}
+
+// Broker refers to the RabbitMQ server; false where the local stack is to supply one.
+func (f *File) Broker() (Secret, bool) {
+	if f.doc.Broker == nil {
+		return Secret{}, false
+	}
+	if f.doc.Broker.URL.IsZero() {
+		return f.doc.Broker.URLFile.in(f.dir), true
+	}
+	return f.doc.Broker.URL.Secret, true
+}
+
+// Streams are the services' migrations in the order of the file, in which they depend on one another.
+func (f *File) Streams() []Stream {
+	streams := make([]Stream, 0, len(f.doc.Services.entries))
+	for i := range f.doc.Services.entries {
+		e := &f.doc.Services.entries[i]
+		s := Stream{
+			Name: e.Name, Builtin: e.Value.builtin(), Pin: uint64(max(e.Value.Version, 0)),
+			URL: string(e.Value.URL), Scope: Scope(first(e.Value.Scope, string(ScopeTenant))),
+		}
+		if !s.Builtin {
+			s.Dir = f.relative(e.Value.Migrations)
+		}
+		streams = append(streams, s)
+	}
+	return streams
+}
+
+func (s *service) builtin() bool { return s.Migrations == "" || s.Migrations == "builtin" }
+
+func (f *File) declared(name tenant.Name) (*declaredTenant, error) {
+	if t := f.doc.Tenants.get(string(name)); t != nil {
+		return t, nil
+	}
+	return nil, tenant.WithHint(fmt.Errorf("tenant %q: %w in %s%s", name, tenant.ErrNotFound, f.name,
+		didYouMean(string(name), f.doc.Tenants.names(), "tenants")), fmt.Sprintf("add it to %s under tenants:", f.name))
+}
+
+// spec fills in the defaults. The error can only be one of the schema's name, which loading has checked.
+func (f *File) spec(name tenant.Name, t *declaredTenant) (tenant.Spec, error) {
+	schema, err := name.SchemaFor(first(t.Schema, f.doc.Defaults.Schema, DefaultSchema))
+	if err != nil {
+		return tenant.Spec{}, err
+	}
+	spec := tenant.Spec{
+		Name: name, Instance: f.instanceOf(t), Schema: schema,
+		Ring:     first(t.Ring, f.doc.Defaults.Ring, DefaultRing),
+		State:    tenant.State(first(string(t.State), string(tenant.Active))),
+		Services: f.servicesOf(t), Limits: f.limitsOf(t),
+		Legacy: t.Legacy != nil, Upstream: string(t.Upstream),
+	}
+	if t.Legacy != nil && t.Legacy.Mapping != "" {
+		spec.Mapping = f.relative(t.Legacy.Mapping)
+	}
+	return spec, nil
+}
+
+func (f *File) instanceOf(t *declaredTenant) string {
+	if t.Instance != "" {
+		return t.Instance
+	}
+	switch len(f.doc.Instances.entries) {
+	case 0:
+		return LocalInstance
+	case 1:
+		return f.doc.Instances.entries[0].Name
+	}
+	return ""
+}
+
+// servicesOf are the streams of a tenant in dependency order, whatever order it names them in.
+func (f *File) servicesOf(t *declaredTenant) []string {
+	if t.Services == nil && t.lifted() {
+		return nil
+	}
+	var names []string
+	for i := range f.doc.Services.entries {
+		e := &f.doc.Services.entries[i]
+		if t.Services == nil && e.Value.Scope != string(ScopeInstance) || slices.Contains(t.Services, e.Name) {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+// lifted tells whether the tenant's data is a legacy schema, moved as it is.
+func (t *declaredTenant) lifted() bool { return t.Legacy != nil && t.Legacy.Mapping == "" }
+
+func (f *File) limitsOf(t *declaredTenant) tenant.Limits {
+	own, common := t.Limits, &f.doc.Defaults.Limits
+	if own == nil {
+		own = &limits{}
+	}
+	return tenant.Limits{
+		StatementTimeout:  time.Duration(first(own.StatementTimeout, common.StatementTimeout, Duration(DefaultStatementTimeout))),
+		RequestsPerSecond: first(own.RequestsPerSecond, common.RequestsPerSecond, DefaultRequestsPerSecond),
+		Jobs:              first(own.Jobs, common.Jobs, DefaultJobs),
+		Weight:            first(own.Weight, common.Weight, DefaultWeight),
+	}
+}
+
+func (f *File) instance(name string, declared *instance) Instance {
+	return Instance{
+		Name: name, DSN: declared.secret(f.dir),
+		TenantsPerCell: first(declared.TenantsPerCell, DefaultTenantsPerCell),
+		RolePrefix:     declared.RolePrefix,
+		CredentialsDir: f.relative(first(declared.CredentialsDir, filepath.Join(defaultCredentials, name))),
+	}
+}
+
+func (f *File) localInstance() Instance {
+	made := f.instance(LocalInstance, &instance{})
+	made.Local = true
+	return made
+}
+
+func (f *File) instanceNames() []string {
+	if len(f.doc.Instances.entries) == 0 {
+		return []string{LocalInstance}
+	}
+	return f.doc.Instances.names()
+}
+
+// relative makes a path of the file one of the program.
+func (f *File) relative(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(f.dir, path)
+}
+
+// index sorts the fleet once.
+func (f *File) index() {
+	f.tenants = make([]tenant.Name, 0, len(f.doc.Tenants.entries))
+	for i := range f.doc.Tenants.entries {
+		f.tenants = append(f.tenants, tenant.Name(f.doc.Tenants.entries[i].Name))
+	}
+	slices.Sort(f.tenants)
+}
+
+func (c *connection) secret(dir string) Secret {
+	if c.DSN.IsZero() {
+		return c.DSNFile.in(dir)
+	}
+	return c.DSN
+}
+
+// in makes a relative file one of the program; one that begins with a variable is expected to be absolute.
+func (s secretFile) in(dir string) Secret {
+	made := s.Secret
+	if made.text != "" && !filepath.IsAbs(made.text) && !strings.HasPrefix(made.text, "${") {
+		made.text = filepath.Join(dir, made.text)
+	}
+	return made
+}
+
+// first is the first value that is given.
+func first[T comparable](values ...T) T {
+	var none T
+	for _, v := range values {
+		if v != none {
+			return v
+		}
+	}
+	return none
+}

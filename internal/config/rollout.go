@@ -1,0 +1,67 @@
+package config
+
+import (
+	"math"
+	"time"
+)
+
+// Rollout is how an upgrade spreads over the fleet.
+type Rollout struct {
+	Rings  []Ring // upgraded one after the other
+	Budget Budget
+}
+
+// Ring is a group of tenants that are upgraded together.
+type Ring struct {
+	Name     string
+	Parallel int       // tenants at once on each instance
+	Waves    []Percent // cumulative, rising to 100
+	Bake     time.Duration
+}
+
+// Budget is how many tenants of a wave may fail: the lesser of both.
+type Budget struct {
+	Failures int // math.MaxInt32 where only Percent is given
+	Percent  int // 100 where only Failures is given
+}
+
+// What a ring and a budget are where the file doesn't say otherwise.
+const (
+	DefaultParallel       = 8
+	defaultBudgetFailures = 3
+	defaultBudgetPercent  = 5
+)
+
+// Rollout has the rings in their order; one called general where the file declares none.
+func (f *File) Rollout() Rollout {
+	made := Rollout{Budget: f.budget()}
+	declared := f.doc.Rollout.Rings
+	if len(declared) == 0 {
+		declared = []ring{{Name: DefaultRing}}
+	}
+	for _, r := range declared {
+		waves := r.Waves
+		if len(waves) == 0 {
+			waves = []Percent{100}
+		}
+		made.Rings = append(made.Rings, Ring{
+			Name: r.Name, Parallel: first(r.Parallel, DefaultParallel), Waves: waves, Bake: time.Duration(r.Bake),
+		})
+	}
+	return made
+}
+
+func (f *File) budget() Budget {
+	declared := f.doc.Rollout.Budget
+	if declared == nil || declared.Failures == nil && declared.Percent == nil {
+		return Budget{Failures: defaultBudgetFailures, Percent: defaultBudgetPercent}
+	}
+	made := Budget{Failures: math.MaxInt32, Percent: 100}
+	if declared.Failures != nil {
+		made.Failures = *declared.Failures
+	}
+	if declared.Percent != nil {
+		made.Percent = *declared.Percent
+	}
+	return made
+}
