@@ -1,0 +1,1 @@
+drop table "Customers"; delete from schema_info where version = 2;

@@ -1,0 +1,1 @@
+drop table products; delete from schema_info where version = 3;

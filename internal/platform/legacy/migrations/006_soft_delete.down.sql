@@ -1,0 +1,1 @@
+drop rule "Orders_delete" on "Orders"; alter table "Orders" drop "Deleted"; alter table "Customers" drop "Deleted"; delete from schema_info where version = 6;
