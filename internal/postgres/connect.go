@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,7 +41,7 @@ const (
 func Connect(ctx context.Context, dsn string, opts Options) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("connection string %s: %w", MaskDSN(dsn), tenant.ErrInvalid)
+		return nil, invalidDSN(dsn, err)
 	}
 	opts.apply(config)
 	conn, err := pgx.ConnectConfig(ctx, config)
@@ -54,7 +55,7 @@ func Connect(ctx context.Context, dsn string, opts Options) (*pgx.Conn, error) {
 func Open(ctx context.Context, dsn string, opts Options) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("connection string %s: %w", MaskDSN(dsn), tenant.ErrInvalid)
+		return nil, invalidDSN(dsn, err)
 	}
 	opts.apply(config.ConnConfig)
 	config.MaxConns = 4
@@ -100,6 +101,38 @@ func (o Options) apply(config *pgx.ConnConfig) {
 
 func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(max(d.Milliseconds(), 0), 10)
+}
+
+// invalidDSN says what is wrong with a connection string in words that the parser always uses: around them it quotes parts of
+// the string, which may hold the password.
+func invalidDSN(dsn string, err error) error {
+	reason := ""
+	for _, known := range []string{
+		"failed to parse as URL", "failed to parse as keyword/value", "invalid port", "failed to configure TLS",
+		"failed to read service", "invalid connect_timeout", "unknown target_session_attrs value", "could not match",
+	} {
+		if strings.Contains(err.Error(), "`: "+known) {
+			reason = known + ": "
+		}
+	}
+	return tenant.WithHint(fmt.Errorf("connection string %s: %s%w", MaskDSN(dsn), reason, tenant.ErrInvalid),
+		"write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters of USER and PASSWORD percent-encoded (@ is %40)")
+}
+
+// Explain turns an error of a pool or session that lost its server into one that names the server, and leaves others alone.
+func Explain(config *pgx.ConnConfig, err error) error {
+	var connect *pgconn.ConnectError
+	var explained *tenant.HintError
+	switch {
+	case err == nil || errors.As(err, &explained):
+		return err
+	case errors.As(err, &connect):
+		return connectError(&config.Config, err)
+	case connectionLost(err) || strings.HasPrefix(Code(err), "57P"):
+		return tenant.WithHint(fmt.Errorf("lost the connection to %s:%d, database %q: %w", config.Host, config.Port, config.Database, err),
+			"check that the server runs and can be reached (`tenantctl doctor`), then run the command again")
+	}
+	return err
 }
 
 // connectError says which server was asked, as whom and for what, and classes the answer.

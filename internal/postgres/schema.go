@@ -13,13 +13,9 @@ import (
 // order of name, names never change). Any number of processes may call it at once: an advisory lock of the transaction lets
 // one do the work. Nothing is locked when there is nothing to do.
 func MigrateSchema(ctx context.Context, conn *pgx.Conn, schema string, files fs.FS) error {
-	names, err := fs.Glob(files, "*.sql")
-	if err != nil {
-		return fmt.Errorf("list migrations of schema %q: %w", schema, err)
-	}
-	sort.Strings(names)
-	if applied, err := appliedFiles(ctx, conn, schema); err == nil && len(applied) >= len(names) {
-		return nil
+	names, pending, err := PendingFiles(ctx, conn, schema, files)
+	if err != nil || len(pending) == 0 {
+		return err
 	}
 	tx, err := conn.Begin(ctx)
 	if err != nil {
@@ -33,6 +29,26 @@ func MigrateSchema(ctx context.Context, conn *pgx.Conn, schema string, files fs.
 		return fmt.Errorf("migrate schema %q: %w", schema, err)
 	}
 	return nil
+}
+
+// PendingFiles lists a schema's migrations, and those of them that it hasn't had: all of them where the schema isn't there yet.
+// It changes nothing and takes one round trip where the schema is there.
+func PendingFiles(ctx context.Context, db Querier, schema string, files fs.FS) (names, pending []string, err error) {
+	names, err = fs.Glob(files, "*.sql")
+	if err != nil {
+		return nil, nil, fmt.Errorf("list migrations of schema %q: %w", schema, err)
+	}
+	sort.Strings(names)
+	applied, err := recordedFiles(ctx, db, schema)
+	if err != nil && Classify(err) != NotFound {
+		return nil, nil, fmt.Errorf("read migrations of schema %q: %w", schema, err)
+	}
+	for _, name := range names {
+		if !applied[name] {
+			pending = append(pending, name)
+		}
+	}
+	return names, pending, nil
 }
 
 func migrateLocked(ctx context.Context, tx pgx.Tx, schema string, files fs.FS, names []string) error {
@@ -80,13 +96,21 @@ func appliedFiles(ctx context.Context, db Querier, schema string) (map[string]bo
 	if err != nil || !there {
 		return nil, err
 	}
-	rows, err := db.Query(ctx, `select name from `+Ident(schema, "schema_file"))
+	applied, err := recordedFiles(ctx, db, schema)
 	if err != nil {
 		return nil, fmt.Errorf("read migrations of schema %q: %w", schema, err)
 	}
+	return applied, nil
+}
+
+func recordedFiles(ctx context.Context, db Querier, schema string) (map[string]bool, error) {
+	rows, err := db.Query(ctx, `select name from `+Ident(schema, "schema_file"))
+	if err != nil {
+		return nil, err
+	}
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return nil, fmt.Errorf("read migrations of schema %q: %w", schema, err)
+		return nil, err
 	}
 	applied := make(map[string]bool, len(names))
 	for _, name := range names {

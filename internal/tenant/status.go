@@ -13,18 +13,24 @@ type Version struct {
 
 // Status is what is observed of one tenant.
 type Status struct {
-	Name      Name               `json:"name"`
-	Instance  string             `json:"instance"`
-	Schema    string             `json:"schema"`
-	Cell      string             `json:"cell,omitempty"`
-	Ring      string             `json:"ring,omitempty"`
-	State     State              `json:"state"`
-	Override  string             `json:"override,omitempty"` // set by hand; the operator respects it
-	Route     Route              `json:"route"`
-	Epoch     int64              `json:"epoch"` // rises with each change of the route
-	Versions  map[string]Version `json:"versions,omitempty"`
-	Limits    Limits             `json:"limits"`
-	Operation *Operation         `json:"operation,omitempty"` // the newest one that isn't finished
+	Name     Name               `json:"name"`
+	Instance string             `json:"instance"`
+	Schema   string             `json:"schema"`
+	Cell     string             `json:"cell,omitempty"`
+	Ring     string             `json:"ring,omitempty"`
+	State    State              `json:"state"`
+	Override string             `json:"override,omitempty"` // set by hand; the operator respects it
+	Route    Route              `json:"route"`
+	Epoch    int64              `json:"epoch"` // rises with each change of the route
+	Versions map[string]Version `json:"versions,omitempty"`
+	Limits   Limits             `json:"limits"`
+	Services []string           `json:"services,omitempty"`
+	// SearchPath is where a lifted tenant's names are looked up.
+	SearchPath []string   `json:"searchPath,omitempty"`
+	Upstream   string     `json:"upstream,omitempty"`
+	Created    time.Time  `json:"created"`
+	Updated    time.Time  `json:"updated"`
+	Operation  *Operation `json:"operation,omitempty"` // the newest one that isn't finished
 }
 
 // OperationState is where an operation stands.
@@ -53,6 +59,7 @@ type Operation struct {
 	Progress json.RawMessage `json:"progress,omitempty"`
 	Started  time.Time       `json:"started"`
 	Updated  time.Time       `json:"updated"`
+	Runner   string          `json:"runner,omitempty"` // the process that holds the tenant's lease; empty while running: it died
 }
 
 // StepRecord is one attempt at one step in the journal.
@@ -60,7 +67,7 @@ type StepRecord struct {
 	Operation string    `json:"operation"`
 	Step      string    `json:"step"`
 	Attempt   int       `json:"attempt"`
-	State     string    `json:"state"` // started, done or failed
+	State     string    `json:"state"` // started, done, failed, or voided by a rollback or retry
 	Actor     string    `json:"actor"`
 	Error     string    `json:"error,omitempty"`
 	Started   time.Time `json:"started"`
