@@ -229,7 +229,8 @@ type starter interface {
 }
 
 // readOnly runs fn in a transaction that writes nothing, finds objects by qualified name only (so that names come back
-// qualified) and fails rather than let row security hide a row. Its settings end with it.
+// qualified) and fails rather than let row security hide a row. Its settings end with it. Compiling a catalog query would take
+// longer than the query.
 func readOnly(ctx context.Context, db postgres.Querier, fn func(pgx.Tx) error) error {
 	s, ok := db.(starter)
 	if !ok {
@@ -240,7 +241,11 @@ func readOnly(ctx context.Context, db postgres.Querier, fn func(pgx.Tx) error) e
 		return err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	err = postgres.Script(ctx, tx, `set local transaction_read_only = on; set local search_path = ''; set local row_security = off`)
+	err = postgres.Script(ctx, tx, `
+		set local transaction_read_only = on;
+		set local search_path = '';
+		set local row_security = off;
+		set local jit = off`)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,9 @@ const (
 // server and in every version.
 const firstInitdbOID = 10000
 
+// firstUserOID is the first OID that no object of a new database has.
+const firstUserOID = 16384
+
 // typeRow is a type that a column has or that such a type is made of.
 type typeRow struct {
 	OID    uint32
@@ -45,10 +48,10 @@ func readTypes(ctx context.Context, tx pgx.Tx) (typeGraph, error) {
 
 // portable tells that values of a type have the same binary form on every server. An array's form names its element type
 // by OID and a composite's those of its attributes: only built-in ones are the same everywhere. Domains, ranges and
-// multiranges name no type, an enum is its label.
+// multiranges name no type, an enum is its label. The system's own row types differ by version.
 func (g typeGraph) portable(oid uint32) bool {
 	t, known := g[oid]
-	if !known || !t.Binary || t.Reg {
+	if !known || !t.Binary || t.Reg || (t.Kind == compositeType && oid < firstUserOID) {
 		return false
 	}
 	for _, part := range t.Parts {
