@@ -51,19 +51,25 @@ func (a account) attributes() *syscall.SysProcAttr {
 }
 
 // outerFolder makes a folder of this process's user that the account may pass through but not write to: as root, this
-// program writes only where no server could have laid a symbolic link.
+// program writes only where no server could have laid a symbolic link. One that is there already stays as it is.
 func (a account) outerFolder(path string) error {
-	mode := fs.FileMode(0o700)
-	if a.other {
-		mode = 0o711
+	if fileExists(path) {
+		return nil
 	}
-	if err := os.MkdirAll(path, mode); err != nil {
+	if err := os.MkdirAll(path, a.outerMode()); err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}
-	if err := os.Chmod(path, mode); err != nil {
+	if err := os.Chmod(path, a.outerMode()); err != nil { // whatever the umask
 		return fmt.Errorf("make folder: %w", err)
 	}
 	return nil
+}
+
+func (a account) outerMode() fs.FileMode {
+	if a.other {
+		return 0o711
+	}
+	return 0o700
 }
 
 // ownFolder makes a folder that belongs to the account and that it alone may read.
@@ -123,4 +129,10 @@ func (a account) passes(info fs.FileInfo) bool {
 		return info.Mode()&0o010 != 0
 	}
 	return info.Mode()&0o001 != 0
+}
+
+// ownedByUs tells whether a file belongs to the user of this process.
+func ownedByUs(info fs.FileInfo) bool {
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(owner.Uid) == os.Geteuid()
 }

@@ -3,16 +3,14 @@ package local
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-)
 
-const passwordName = "password"
+	"tenantctl/internal/postgres"
+)
 
 // initialize runs initdb once: a folder that has its data keeps it. The data appears under its name when it is complete, so
 // that a run that was killed leaves nothing that looks like a server.
@@ -20,8 +18,13 @@ func (p *Postgres) initialize(ctx context.Context) error {
 	if _, err := os.Stat(p.DataDir); err == nil {
 		return nil
 	}
-	if err := os.WriteFile(filepath.Join(p.dir, passwordName), []byte(rand.Text()+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write server password: %w", err)
+	tools, err := postgres.FindServer(0)
+	if err != nil {
+		return err
+	}
+	password, err := keepPassword(p.dir)
+	if err != nil {
+		return err
 	}
 	partial := p.DataDir + ".new"
 	if err := os.RemoveAll(partial); err != nil {
@@ -30,7 +33,7 @@ func (p *Postgres) initialize(ctx context.Context) error {
 	if err := p.owner.ownFolder(partial); err != nil {
 		return err
 	}
-	if err := p.initdb(ctx, partial); err != nil {
+	if err := p.initdb(ctx, tools, partial, password); err != nil {
 		return err
 	}
 	if err := includeSettings(partial); err != nil {
@@ -43,19 +46,16 @@ func (p *Postgres) initialize(ctx context.Context) error {
 }
 
 // initdb takes C.UTF-8, which sorts alike on every machine; a system that lacks it has C.
-func (p *Postgres) initdb(ctx context.Context, dataDir string) error {
-	if err := p.readPassword(); err != nil {
-		return err
-	}
+func (p *Postgres) initdb(ctx context.Context, tools postgres.Tools, dataDir, password string) error {
 	passwordFile := filepath.Join(p.dir, "initdb-password")
-	if err := p.owner.ownFile(passwordFile, p.password+"\n"); err != nil {
+	if err := p.owner.ownFile(passwordFile, password+"\n"); err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(passwordFile) }()
 	var failures []error
 	for _, locale := range []string{"C.UTF-8", "C"} {
-		cmd := exec.CommandContext(ctx, filepath.Join(p.tools.Bin, "initdb"), "--pgdata="+dataDir, "--username="+Superuser,
-			"--pwfile="+passwordFile, "--auth=scram-sha-256", "--encoding=UTF8", "--locale="+locale, "--no-sync", "--no-instructions")
+		cmd := exec.CommandContext(ctx, filepath.Join(tools.Bin, "initdb"), "--pgdata="+dataDir, "--username="+Superuser,
+			"--pwfile="+passwordFile, "--auth=scram-sha-256", "--encoding=UTF8", "--locale="+locale, "--no-instructions")
 		cmd.Dir = dataDir
 		cmd.Env = serverEnvironment(dataDir)
 		cmd.SysProcAttr = p.owner.attributes()
@@ -81,15 +81,5 @@ func includeSettings(dataDir string) error {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("extend server settings: %w", err)
 	}
-	return nil
-}
-
-// readPassword reads the superuser's password, made with the data.
-func (p *Postgres) readPassword() error {
-	password, err := os.ReadFile(filepath.Join(p.dir, passwordName))
-	if err != nil {
-		return fmt.Errorf("read server password: %w", err)
-	}
-	p.password = strings.TrimSpace(string(password))
 	return nil
 }

@@ -36,7 +36,7 @@ type Postgres struct {
 	Port int
 
 	dir      string
-	tools    postgres.Tools
+	major    int // of the data; 0 until it is started the first time
 	owner    account
 	password string
 	settings map[string]string
@@ -63,11 +63,14 @@ func (p *Postgres) Start(ctx context.Context) error {
 	if err := p.writeSettings(); err != nil {
 		return err
 	}
+	tools, err := p.programs()
+	if err != nil {
+		return err
+	}
 	//nolint:noctx // the server outlives the context that it was started under
-	cmd := exec.Command(filepath.Join(p.tools.Bin, "postgres"), "-D", p.DataDir)
+	cmd := exec.Command(filepath.Join(tools.Bin, "postgres"), "-D", p.DataDir)
 	cmd.Dir = p.DataDir
 	cmd.Env = serverEnvironment(p.DataDir)
-	var err error
 	if p.process, err = launch(cmd, p.owner, p.LogFile, p.DataDir); err != nil {
 		return err
 	}
@@ -75,6 +78,23 @@ func (p *Postgres) Start(ctx context.Context) error {
 		return errors.Join(err, p.process.end(ctx, syscall.SIGQUIT))
 	}
 	return nil
+}
+
+// programs are the server programs of the version that made the data.
+func (p *Postgres) programs() (postgres.Tools, error) {
+	content, err := os.ReadFile(filepath.Join(p.DataDir, "PG_VERSION"))
+	if err != nil {
+		return postgres.Tools{}, fmt.Errorf("read version of the data folder: %w", err)
+	}
+	if p.major, err = strconv.Atoi(strings.TrimSpace(string(content))); err != nil {
+		return postgres.Tools{}, fmt.Errorf("read version of the data folder: %w", err)
+	}
+	tools, err := postgres.FindServer(p.major)
+	if err != nil {
+		return postgres.Tools{}, tenant.WithHint(fmt.Errorf("start the private PostgreSQL: %w", err),
+			"or drop the data of the older version: `tenantctl local down`")
+	}
+	return tools, nil
 }
 
 // Stop ends the server: sessions are cut off, what was committed stays.
@@ -123,6 +143,9 @@ func (p *Postgres) waitReady(ctx context.Context) error {
 		err := p.Ping(ctx)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, tenant.ErrAuth) {
+			return err
 		}
 		if !p.process.running() {
 			return fmt.Errorf("the private PostgreSQL ended while starting: %s", logTail(p.LogFile))

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -113,8 +115,51 @@ func runsWith(pid int, word string) bool {
 			return false
 		}
 	}
-	return bytes.Contains(line, []byte(word))
+	return strings.Contains(words(line), word)
 }
+
+// findProcess finds the process with a word in its command line; nil where there is none.
+func findProcess(word string) (*process, error) {
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(lines) == 0 {
+		return listProcess(word)
+	}
+	for _, path := range lines {
+		line, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(words(line), word) {
+			continue // it has ended since, or isn't the one
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			return nil, fmt.Errorf("find process by %s: %w", path, err)
+		}
+		return &process{pid: pid, word: word}, nil
+	}
+	return nil, nil //nolint:nilnil // a nil process is one that doesn't run
+}
+
+// listProcess is findProcess for systems without /proc.
+func listProcess(word string) (*process, error) {
+	out, err := exec.Command("ps", "-axww", "-o", "pid=,command=").Output() //nolint:noctx // answers at once
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		number, command, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if !strings.Contains(command, word) {
+			continue
+		}
+		pid, err := strconv.Atoi(number)
+		if err != nil {
+			return nil, fmt.Errorf("list processes: %w", err)
+		}
+		return &process{pid: pid, word: word}, nil
+	}
+	return nil, nil //nolint:nilnil // as above
+}
+
+// words is a command line with blanks between its arguments.
+func words(cmdline []byte) string { return strings.ReplaceAll(string(cmdline), "\x00", " ") }
 
 // serverEnvironment holds nothing of this process's PG* or RABBITMQ_* variables, which would change what a server does.
 func serverEnvironment(home string) []string {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"tenantctl/internal/postgres"
 )
 
 // ServerOptions say how a server is made.
@@ -21,7 +19,7 @@ type ServerOptions struct {
 
 // StartServer makes a server in a folder of its own and starts it on a free port. It runs until Stop or Kill.
 func StartServer(ctx context.Context, opts ServerOptions) (*Postgres, error) {
-	p, err := makeServer(ctx, opts, 0)
+	p, err := makeServer(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -31,12 +29,13 @@ func StartServer(ctx context.Context, opts ServerOptions) (*Postgres, error) {
 	return p, nil
 }
 
-// makeServer lays down the files of a server without starting it; where they are there already, it only describes it.
-func makeServer(ctx context.Context, opts ServerOptions, major int) (*Postgres, error) {
-	p, err := describe(opts, major)
+// makeServer lays down the files of a server without starting it; what is there already stays.
+func makeServer(ctx context.Context, opts ServerOptions) (*Postgres, error) {
+	p, err := serverIn(opts.Dir)
 	if err != nil {
 		return nil, err
 	}
+	p.settings = opts.Settings
 	if err := p.owner.outerFolder(p.dir); err != nil {
 		return nil, err
 	}
@@ -51,22 +50,34 @@ func makeServer(ctx context.Context, opts ServerOptions, major int) (*Postgres, 
 	if err := p.makeSocketFolder(); err != nil {
 		return nil, err
 	}
-	return p, p.readPassword()
+	if p.password, err = readPassword(p.dir); err != nil {
+		return nil, err
+	}
+	return p, p.attach()
 }
 
-// describe is a server of a folder, as files and programs, nothing made or read yet.
-func describe(opts ServerOptions, major int) (*Postgres, error) {
-	tools, err := postgres.FindServer(major)
+// findServer is the server on record as it is now.
+func findServer(dir string, known postgresRecord) (*Postgres, error) {
+	p, err := serverIn(dir)
 	if err != nil {
 		return nil, err
 	}
+	p.Port, p.major, p.settings = known.Port, known.Major, known.Settings
+	if p.password, err = readPassword(dir); err != nil {
+		return nil, err
+	}
+	return p, p.attach()
+}
+
+// serverIn is a server's layout in a folder.
+func serverIn(dir string) (*Postgres, error) {
 	owner, err := serverAccount()
 	if err != nil {
 		return nil, err
 	}
 	return &Postgres{
-		DataDir: filepath.Join(opts.Dir, "data"), SocketDir: socketFolder(opts.Dir), LogFile: filepath.Join(opts.Dir, "server.log"),
-		dir: opts.Dir, tools: tools, owner: owner, settings: opts.Settings,
+		DataDir: filepath.Join(dir, "data"), SocketDir: socketFolder(dir), LogFile: filepath.Join(dir, "server.log"),
+		dir: dir, owner: owner,
 	}, nil
 }
 
@@ -110,9 +121,21 @@ func ServerFolder(pattern string) (string, error) {
 	if !owner.reaches(parent) {
 		parent = "/tmp"
 	}
+	return ServerFolderIn(parent, pattern)
+}
+
+// ServerFolderIn makes a new folder for a server in a folder that the servers' user can reach.
+func ServerFolderIn(parent, pattern string) (string, error) {
+	owner, err := serverAccount()
+	if err != nil {
+		return "", err
+	}
 	folder, err := os.MkdirTemp(parent, pattern)
+	if err == nil {
+		err = os.Chmod(folder, owner.outerMode())
+	}
 	if err != nil {
 		return "", fmt.Errorf("make server folder: %w", err)
 	}
-	return folder, owner.outerFolder(folder)
+	return folder, nil
 }

@@ -37,7 +37,7 @@ func MakeTemplate(ctx context.Context, cacheDir string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	if _, err := makeServer(ctx, ServerOptions{Dir: folder}, 0); err != nil {
+	if _, err := makeServer(ctx, ServerOptions{Dir: folder}); err != nil {
 		return "", err
 	}
 	return template, publish(folder, template)

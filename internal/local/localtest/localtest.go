@@ -117,7 +117,7 @@ func (s *state) folderLocked() (string, error) {
 			return "", err
 		}
 	}
-	return os.MkdirTemp(s.root, "")
+	return local.ServerFolderIn(s.root, "")
 }
 
 const startTimeout = 2 * time.Minute
