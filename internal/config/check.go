@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"tenantctl/internal/tenant"
@@ -11,15 +12,26 @@ import (
 // checker finds what no single value shows: references that lead nowhere, names that collide.
 type checker struct {
 	file     *File
-	trees    []*tree
+	trees    []*tree // parsed again when the first problem asks for its place
 	problems Problems
 	told     map[string]bool // paths with a problem already
 	broken   map[string]bool // sections that weren't decoded whole: what they lack may be there
+
+	instances []string
+	ringNames []string
+}
+
+func newChecker(f *File) *checker {
+	c := &checker{file: f, told: map[string]bool{}, broken: map[string]bool{}, instances: f.instanceNames()}
+	for _, r := range f.Rollout().Rings {
+		c.ringNames = append(c.ringNames, r.Name)
+	}
+	return c
 }
 
 // check gives the problems that decoding hasn't found.
-func check(f *File, trees []*tree, known Problems) Problems {
-	c := &checker{file: f, trees: trees, told: map[string]bool{}, broken: map[string]bool{}}
+func check(f *File, known Problems) Problems {
+	c := newChecker(f)
 	for _, p := range known {
 		c.told[p.Path] = true
 		section, _, _ := strings.Cut(p.Path, ".")
@@ -44,6 +56,9 @@ func (c *checker) problem(p path, format string, args ...any) {
 
 // find is the place of a value in whichever file has it, or of what of its path is there.
 func (c *checker) find(p path) Place {
+	if c.trees == nil {
+		c.trees = c.file.trees()
+	}
 	for n := len(p); n > 0; n-- {
 		for _, t := range c.trees {
 			if place, full := t.find(p[:n]); full {
@@ -88,25 +103,14 @@ func (c *checker) ring(at path, name string) {
 	if c.broken["rollout"] {
 		return
 	}
-	declared := c.ringNames()
-	for _, known := range declared {
-		if name == known {
-			return
-		}
+	if slices.Contains(c.ringNames, name) {
+		return
 	}
 	if len(c.file.doc.Rollout.Rings) == 0 {
 		c.problem(at, "no ring is called %q; declare it under rollout.rings", name)
 		return
 	}
-	c.problem(at, "no ring is called %q%s", name, didYouMean(name, declared, "rings"))
-}
-
-func (c *checker) ringNames() []string {
-	var names []string
-	for _, r := range c.file.Rollout().Rings {
-		names = append(names, r.Name)
-	}
-	return names
+	c.problem(at, "no ring is called %q%s", name, didYouMean(name, c.ringNames, "rings"))
 }
 
 func (c *checker) tenants() {
@@ -132,10 +136,8 @@ func (c *checker) tenants() {
 
 // generalRing says once, not for every tenant, that the default ring isn't declared.
 func (c *checker) generalRing(ringless int) {
-	for _, name := range c.ringNames() {
-		if name == DefaultRing {
-			return
-		}
+	if slices.Contains(c.ringNames, DefaultRing) {
+		return
 	}
 	if !c.broken["rollout"] && !c.broken["defaults"] {
 		c.problem(at("rollout", "rings"), "%s no ring, and none is called %q; declare it, or name another in defaults.ring",
@@ -147,19 +149,14 @@ func (c *checker) instanceOf(at path, name string) {
 	if c.broken["instances"] {
 		return
 	}
-	known := c.file.instanceNames()
-	if name == "" {
-		if len(known) > 1 {
-			c.problem(at, "needs the key instance: there are %d, %s", len(known), strings.Join(known, ", "))
-		}
-		return
-	}
-	if _, err := c.file.Instance(name); err != nil {
-		if len(c.file.doc.Instances.entries) == 0 {
-			c.problem(at.key("instance"), "no instance is called %q; declare it under instances", name)
-			return
-		}
-		c.problem(at.key("instance"), "no instance is called %q%s", name, didYouMean(name, known, "instances"))
+	switch {
+	case name == "" && len(c.instances) > 1:
+		c.problem(at, "needs the key instance: there are %d, %s", len(c.instances), strings.Join(c.instances, ", "))
+	case name == "" || slices.Contains(c.instances, name):
+	case len(c.file.doc.Instances.entries) == 0:
+		c.problem(at.key("instance"), "no instance is called %q; declare it under instances", name)
+	default:
+		c.problem(at.key("instance"), "no instance is called %q%s", name, didYouMean(name, c.instances, "instances"))
 	}
 }
 
@@ -182,11 +179,7 @@ func (c *checker) servicesOf(at path, t *declaredTenant) {
 // CheckFiles finds mapping files and migration folders that the file names and that aren't there. Loading doesn't look at them:
 // a command about one tenant needs the files of that tenant only. The error is Problems.
 func (f *File) CheckFiles() error {
-	trees, err := f.trees()
-	if err != nil {
-		return err
-	}
-	c := &checker{file: f, trees: trees, told: map[string]bool{}}
+	c := newChecker(f)
 	for _, s := range f.Streams() {
 		if info, err := os.Stat(s.Dir); !s.Builtin && (err != nil || !info.IsDir()) {
 			c.problem(at("services", s.Name, "migrations"), "there is no folder %s", s.Dir)
@@ -208,17 +201,16 @@ func (f *File) CheckFiles() error {
 	return nil
 }
 
-// trees parses the files again: to keep what yaml.v3 makes of 10,000 tenants would take more memory than a whole migration.
-func (f *File) trees() ([]*tree, error) {
+// trees parses the files again, which have been found to be YAML: to keep what yaml.v3 makes of 10,000 tenants would take
+// more memory than a whole migration.
+func (f *File) trees() []*tree {
 	trees := make([]*tree, 0, len(f.sources))
 	for _, s := range f.sources {
-		root, err := s.parse()
-		if err != nil {
-			return nil, err
+		if root, err := s.parse(); err == nil {
+			trees = append(trees, newTree(s.name, root))
 		}
-		trees = append(trees, newTree(s.name, root))
 	}
-	return trees, nil
+	return trees
 }
 
 func counted(n int, one, many string) string {

@@ -14,6 +14,7 @@ import (
 // decoder fills a document from a YAML tree and collects every problem on its way.
 type decoder struct {
 	file     string
+	skipped  int  // lines of the file before the text that was parsed
 	path     path // of what is being decoded
 	problems Problems
 	shapes   map[reflect.Type]*shape
@@ -32,7 +33,7 @@ func newDecoder(s source) *decoder {
 }
 
 func (d *decoder) place(node *yaml.Node) Place {
-	return Place{File: d.file, Line: max(node.Line, 1), Column: max(node.Column, 1)}
+	return Place{File: d.file, Line: max(node.Line, 1) + d.skipped, Column: max(node.Column, 1)}
 }
 
 func (d *decoder) problem(node *yaml.Node, format string, args ...any) {
@@ -110,39 +111,40 @@ func (d *decoder) structure(node, mark *yaml.Node, out reflect.Value) {
 		node = &yaml.Node{Kind: yaml.MappingNode, Line: mark.Line, Column: mark.Column}
 	}
 	if node.Kind != yaml.MappingNode {
-		d.problem(node, "expected keys such as %s, got %s", examples(s), describe(node))
+		d.unlike(node, "keys such as "+examples(s))
 		return
 	}
-	given := make([]string, 0, len(s.fields))
-	d.pairs(node, func(name string, key, value *yaml.Node) {
-		i := slices.IndexFunc(s.fields, func(f field) bool { return f.name == name })
+	given := make([]*yaml.Node, len(s.fields))
+	d.pairs(node, func(name string, key, value *yaml.Node) (before int) {
+		i := s.position(name)
 		if i < 0 {
 			d.within(segment{key: name}, func() { d.problem(key, "unknown key%s", d.unknownKey(name, out.Type(), s)) })
-			return
+			return 0
 		}
-		f := &s.fields[i]
-		given = append(given, name)
+		if given[i] != nil {
+			return d.place(given[i]).Line
+		}
+		given[i] = key
 		d.path = append(d.path, segment{key: name})
-		d.decode(value, key, out.FieldByIndex(f.index), f)
+		d.decode(value, key, out.FieldByIndex(s.fields[i].index), &s.fields[i])
 		d.path = d.path[:len(d.path)-1]
+		return 0
 	})
 	d.checkGiven(mark, s, given)
 }
 
-func (d *decoder) checkGiven(mark *yaml.Node, s *shape, given []string) {
-	for _, f := range s.fields {
-		if f.required && !slices.Contains(given, f.name) {
+func (d *decoder) checkGiven(mark *yaml.Node, s *shape, given []*yaml.Node) {
+	count := 0
+	for i := range s.fields {
+		switch f := &s.fields[i]; {
+		case f.required && given[i] == nil:
 			d.problem(mark, "needs the key %s", f.name)
+		case given[i] != nil && slices.Contains(s.oneOf, f.name):
+			count++
 		}
 	}
 	if len(s.oneOf) == 0 {
 		return
-	}
-	count := 0
-	for _, name := range given {
-		if slices.Contains(s.oneOf, name) {
-			count++
-		}
 	}
 	switch {
 	case count == 0:
@@ -174,15 +176,19 @@ func (d *decoder) mapping(node *yaml.Node, out keyed, f *field) {
 		return
 	}
 	if node.Kind != yaml.MappingNode {
-		d.problem(node, "expected one key for each, got %s", describe(node))
+		d.unlike(node, "a name for each, as in \"NAME: {...}\"")
 		return
 	}
 	out.reserve(len(node.Content) / 2)
-	d.pairs(node, func(name string, key, value *yaml.Node) {
+	d.pairs(node, func(name string, key, value *yaml.Node) (before int) {
+		if place, twice := out.find(name); twice {
+			return place.Line
+		}
 		d.path = append(d.path, segment{key: name})
 		d.checkName(name, key, f.rule)
 		d.decode(value, key, reflect.ValueOf(out.add(name, d.place(key))).Elem(), f)
 		d.path = d.path[:len(d.path)-1]
+		return 0
 	})
 }
 
@@ -201,17 +207,11 @@ func (d *decoder) checkName(name string, key *yaml.Node, rule *nameRule) {
 	}
 }
 
-// smallMapping is up to how many keys a mapping is searched for doubles without an index.
-const smallMapping = 16
+// visitor takes a key of a mapping. Where it has had the key before, it leaves it be and gives the line of the first.
+type visitor func(name string, key, value *yaml.Node) (before int)
 
-// pairs visits each key of a mapping once: its own in their order, then what "<<" adds.
-func (d *decoder) pairs(node *yaml.Node, visit func(name string, key, value *yaml.Node)) {
-	first := firstKeys(len(node.Content) / 2)
-	d.ownPairs(node, first, visit)
-	d.mergedPairs(node, first, visit, 0)
-}
-
-func (d *decoder) ownPairs(node *yaml.Node, first *keySet, visit func(name string, key, value *yaml.Node)) {
+// pairs visits the keys of a mapping: its own in their order, then what "<<" adds.
+func (d *decoder) pairs(node *yaml.Node, visit visitor) {
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key := resolved(node.Content[i])
 		if key.Tag == "!!merge" {
@@ -222,17 +222,15 @@ func (d *decoder) ownPairs(node *yaml.Node, first *keySet, visit func(name strin
 			continue
 		}
 		name := unshield(key.Value)
-		if before := first.add(name, node.Content[i]); before != nil {
-			d.within(segment{key: name}, func() {
-				d.problem(node.Content[i], "given twice; the first is on line %d", before.Line)
-			})
-			continue
+		if before := visit(name, node.Content[i], node.Content[i+1]); before > 0 {
+			d.within(segment{key: name}, func() { d.problem(node.Content[i], "given twice; the first is on line %d", before) })
 		}
-		visit(name, node.Content[i], node.Content[i+1])
 	}
+	d.mergedPairs(node, visit, 0)
 }
 
-func (d *decoder) mergedPairs(node *yaml.Node, first *keySet, visit func(name string, key, value *yaml.Node), depth int) {
+// mergedPairs visits what "<<" brings in; what is there already is stronger, and no problem.
+func (d *decoder) mergedPairs(node *yaml.Node, visit visitor, depth int) {
 	for _, merged := range merges(node) {
 		if merged.Kind != yaml.MappingNode || depth >= maxMerges {
 			d.problem(node, "<< must name a mapping (<<: *name), and not itself")
@@ -243,45 +241,12 @@ func (d *decoder) mergedPairs(node *yaml.Node, first *keySet, visit func(name st
 			if !d.spend(key) {
 				return
 			}
-			if key.Kind == yaml.ScalarNode && key.Tag != "!!merge" && first.add(unshield(key.Value), key) == nil {
+			if key.Kind == yaml.ScalarNode && key.Tag != "!!merge" {
 				visit(unshield(key.Value), merged.Content[i], merged.Content[i+1])
 			}
 		}
-		d.mergedPairs(merged, first, visit, depth+1)
+		d.mergedPairs(merged, visit, depth+1)
 	}
-}
-
-// keySet remembers the node at which each key was first seen.
-type keySet struct {
-	names []string
-	nodes []*yaml.Node
-	index map[string]int
-}
-
-func firstKeys(n int) *keySet {
-	s := &keySet{names: make([]string, 0, n), nodes: make([]*yaml.Node, 0, n)}
-	if n > smallMapping {
-		s.index = make(map[string]int, n)
-	}
-	return s
-}
-
-// add gives the node of an equal key that was there before, nil if the key is new.
-func (s *keySet) add(name string, node *yaml.Node) *yaml.Node {
-	i, found := -1, false
-	if s.index != nil {
-		i, found = s.index[name]
-	} else if i = slices.Index(s.names, name); i >= 0 {
-		found = true
-	}
-	if found {
-		return s.nodes[i]
-	}
-	if s.index != nil {
-		s.index[name] = len(s.names)
-	}
-	s.names, s.nodes = append(s.names, name), append(s.nodes, node)
-	return nil
 }
 
 func (d *decoder) list(node *yaml.Node, out reflect.Value, f *field) {
@@ -289,13 +254,13 @@ func (d *decoder) list(node *yaml.Node, out reflect.Value, f *field) {
 		return
 	}
 	if node.Kind != yaml.SequenceNode {
-		d.problem(node, "expected a list such as [a, b], got %s", describe(node))
+		d.unlike(node, "a list such as [a, b]")
 		return
 	}
 	list := reflect.MakeSlice(out.Type(), len(node.Content), len(node.Content))
 	out.Set(list)
 	for i, item := range node.Content {
-		d.path = append(d.path, segment{index: i})
+		d.path = append(d.path, segment{index: i, inList: true})
 		d.decode(item, item, list.Index(i), f)
 		if f.unique {
 			d.checkUnique(node.Content, i)
@@ -327,7 +292,7 @@ func (d *decoder) plain(node *yaml.Node) (string, bool) {
 func (d *decoder) scalar(node *yaml.Node, target scalar, f *field) {
 	text, ok := d.plain(node)
 	if !ok {
-		d.problem(node, "expected a text%s, got %s", like(target.describe().Examples), describe(node))
+		d.unlike(node, target.wants())
 		return
 	}
 	if text == "" {
@@ -349,7 +314,7 @@ func (d *decoder) text(node *yaml.Node, out reflect.Value, f *field) {
 	case !ok && node.Kind == yaml.ScalarNode && !isNull(node) && node.Style&yaml.TaggedStyle == 0:
 		d.problem(node, "expected a text, got %s; put it in quotes: %q", describe(node), node.Value)
 	case !ok:
-		d.problem(node, "expected a text, got %s", describe(node))
+		d.unlike(node, "a text")
 	case text == "":
 		d.problem(node, "is empty")
 	case f.enum != nil && !slices.Contains(f.enum, text):
@@ -363,13 +328,17 @@ func (d *decoder) text(node *yaml.Node, out reflect.Value, f *field) {
 
 func (d *decoder) integer(node *yaml.Node, out reflect.Value, f *field) {
 	if node.Kind != yaml.ScalarNode || node.Tag != "!!int" {
-		d.problem(node, "expected a whole number, got %s", describe(node))
+		if node.Tag == "!!float" {
+			d.problem(node, "expected a whole number, got %s", node.Value)
+			return
+		}
+		d.unlike(node, "a whole number")
 		return
 	}
 	number, err := strconv.ParseInt(node.Value, 10, 64)
 	if err != nil || len(node.Value) > 1 && node.Value[0] == '0' {
 		if err := node.Decode(&number); err != nil { // 0x10, 1_000
-			d.problem(node, "the number %s is too large", node.Value)
+			d.problem(node, "expected a whole number, got %s", node.Value)
 			return
 		}
 	}
@@ -392,15 +361,22 @@ func (d *decoder) checkBounds(node *yaml.Node, value int64, f *field) bool {
 	return false
 }
 
-// describe says what stands there in words. It repeats numbers and true or false only: a text may be a secret.
+// unlike is the problem of a node that isn't what is expected there.
+func (d *decoder) unlike(node *yaml.Node, expected string) {
+	if isNull(node) {
+		d.problem(node, "has no value; expected %s", expected)
+		return
+	}
+	d.problem(node, "expected %s, got %s", expected, describe(node))
+}
+
+// describe says what stands there in words. It repeats true and false only: anything else may be a secret.
 func describe(node *yaml.Node) string {
 	switch {
 	case node.Kind == yaml.MappingNode:
 		return "keys and values"
 	case node.Kind == yaml.SequenceNode:
 		return "a list"
-	case isNull(node):
-		return "nothing"
 	case node.Tag == "!!int", node.Tag == "!!float":
 		return "a number"
 	case node.Tag == "!!bool":
@@ -416,13 +392,6 @@ func describe(node *yaml.Node) string {
 func examples(s *shape) string {
 	names := s.names()
 	return strings.Join(names[:min(3, len(names))], ", ")
-}
-
-func like(examples []any) string {
-	if len(examples) == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" such as %v", examples[0])
 }
 
 func perhaps(word string) string {

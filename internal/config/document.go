@@ -15,6 +15,7 @@ import "tenantctl/internal/tenant"
 //	names     the rule for the keys of a mapping
 //	doc       what an editor shows
 type document struct {
+	given     map[string]Place        // the keys that are there
 	Version   int                     `yaml:"version" required:"true" min:"1" max:"1" doc:"Version of this format: 1."`
 	Control   *connection             `yaml:"control" doc:"Database of tenantctl's own records. Without it: the first instance."`
 	Instances ordered[instance]       `yaml:"instances" names:"instance" doc:"The shared PostgreSQL databases, by a name of your choice. Without any, a private PostgreSQL is started on this machine."`

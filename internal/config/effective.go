@@ -20,11 +20,7 @@ func Effective(f *File, l Layers) ([]Setting, error) {
 	if f == nil {
 		return settings, nil
 	}
-	trees, err := f.trees()
-	if err != nil {
-		return nil, err
-	}
-	e := &effective{file: f.With(l), trees: trees, settings: settings}
+	e := &effective{file: f.With(l), trees: f.trees(), settings: settings}
 	e.control()
 	e.instances()
 	e.broker()

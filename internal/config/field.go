@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // field is what the tags of document.go say of one key.
@@ -39,6 +40,9 @@ func shapeOf(t reflect.Type) *shape {
 	s := &shape{}
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if f.Tag == "" {
+			continue
+		}
 		if list := f.Tag.Get("oneof"); list != "" {
 			s.oneOf = strings.Split(list, ",")
 			continue
@@ -101,6 +105,16 @@ func (s *shape) mustHold() []string {
 	return names
 }
 
+// position is which of the fields has a key, -1 if none has.
+func (s *shape) position(name string) int {
+	for i := range s.fields {
+		if s.fields[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
 func (s *shape) names() []string {
 	names := make([]string, len(s.fields))
 	for i := range s.fields {
@@ -133,6 +147,9 @@ func nameRuleOf(what string) *nameRule {
 
 // slugFrom makes of a name what was likely meant: Client_X becomes client-x. It is "" where that can't be told.
 func (r *nameRule) slugFrom(name string) string {
+	if strings.IndexFunc(name, func(c rune) bool { return c > unicode.MaxASCII }) >= 0 {
+		return ""
+	}
 	words := strings.FieldsFunc(strings.ToLower(name), func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') })
 	slug := strings.Join(words, "-")
 	if len(slug) > r.max {

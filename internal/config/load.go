@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -70,25 +69,18 @@ func loadFolder(name string) (*File, error) {
 func build(name, dir string, sources []source) (*File, error) {
 	f := &File{name: name, dir: dir, sources: sources}
 	var problems Problems
-	var trees []*tree
-	for i, s := range sources {
-		root, err := s.parse()
-		if err != nil {
-			problems = append(problems, asProblems(err)...)
+	whole := true
+	for _, s := range sources {
+		decoded, found := s.read()
+		problems = append(problems, found...)
+		if decoded == nil {
+			whole = false
 			continue
 		}
-		d := newDecoder(s)
-		decoded := d.document(root)
-		problems = append(problems, d.problems...)
-		trees = append(trees, newTree(s.name, root))
-		if i == 0 {
-			f.doc = *decoded
-			continue
-		}
-		problems = append(problems, f.doc.merge(decoded, trees)...)
+		problems = append(problems, f.doc.merge(decoded)...)
 	}
-	if len(trees) == len(sources) {
-		problems = append(problems, check(f, trees, problems)...)
+	if whole { // else what is missing may stand where YAML could not be read
+		problems = append(problems, check(f, problems)...)
 	}
 	if len(problems) > 0 {
 		return nil, problems.sorted(f.fileNames())
@@ -97,51 +89,70 @@ func build(name, dir string, sources []source) (*File, error) {
 	return f, nil
 }
 
-func asProblems(err error) Problems {
-	var problems Problems
-	errors.As(err, &problems)
-	return problems
+// read decodes one file; nil where it isn't YAML.
+func (s source) read() (*document, Problems) {
+	if decoded := readPieces(s, minPiece); decoded != nil {
+		return decoded, nil
+	}
+	root, err := s.parse()
+	if err != nil {
+		var problems Problems
+		errors.As(err, &problems)
+		return nil, problems
+	}
+	d := newDecoder(s)
+	return d.document(root), d.problems
 }
 
-// document decodes the top of a file.
+// document decodes a file from its top.
 func (d *decoder) document(root *yaml.Node) *document {
-	var doc document
+	doc := document{given: map[string]Place{}}
 	d.decode(root, root, reflect.ValueOf(&doc).Elem(), &field{})
+	for i := 0; i+1 < len(root.Content) && root.Kind == yaml.MappingNode; i += 2 {
+		doc.given[root.Content[i].Value] = d.place(root.Content[i])
+	}
 	return &doc
+}
+
+// tenants decodes what stands below the key tenants.
+func (d *decoder) tenants(root *yaml.Node) *ordered[declaredTenant] {
+	var doc document
+	top := d.shape(reflect.TypeFor[document]())
+	at := top.position("tenants")
+	d.path = append(d.path, segment{key: "tenants"})
+	d.decode(root, root, reflect.ValueOf(&doc.Tenants).Elem(), &top.fields[at])
+	return &doc.Tenants
 }
 
 // merge adds what another file of the folder declares. A name that is there already, or a second section of which there can
 // be one, is a problem that names both places.
-func (doc *document) merge(other *document, trees []*tree) Problems {
+func (doc *document) merge(other *document) Problems {
+	if doc.given == nil {
+		*doc = *other
+		return nil
+	}
 	var problems Problems
-	here, before := trees[len(trees)-1], trees[:len(trees)-1]
-	once := func(section string, isGiven bool) {
-		place, given := here.find(at(section))
-		if !given || !isGiven {
-			return
-		}
-		for _, t := range before {
-			if first, twice := t.find(at(section)); twice {
-				problems = append(problems, &Problem{Place: place, Path: section, Message: "given twice; the first is at " + first.String()})
-				return
-			}
+	for _, section := range []string{"control", "broker", "defaults", "rollout"} {
+		before, twice := doc.given[section]
+		if place, given := other.given[section]; given && twice {
+			problems = append(problems, &Problem{Place: place, Path: section, Message: "given twice; the first is at " + before.String()})
 		}
 	}
-	once("control", other.Control != nil)
-	once("broker", other.Broker != nil)
-	once("defaults", true)
-	once("rollout", true)
-	if other.Control != nil {
-		doc.Control = other.Control
-	}
-	if other.Broker != nil {
-		doc.Broker = other.Broker
-	}
-	if _, given := here.find(at("defaults")); given {
-		doc.Defaults = other.Defaults
-	}
-	if _, given := here.find(at("rollout")); given {
-		doc.Rollout = other.Rollout
+	for section, place := range other.given {
+		if _, twice := doc.given[section]; twice {
+			continue
+		}
+		doc.given[section] = place
+		switch section {
+		case "control":
+			doc.Control = other.Control
+		case "broker":
+			doc.Broker = other.Broker
+		case "defaults":
+			doc.Defaults = other.Defaults
+		case "rollout":
+			doc.Rollout = other.Rollout
+		}
 	}
 	problems = append(problems, mergeEntries("instances", &doc.Instances, &other.Instances)...)
 	problems = append(problems, mergeEntries("services", &doc.Services, &other.Services)...)
@@ -150,15 +161,15 @@ func (doc *document) merge(other *document, trees []*tree) Problems {
 
 func mergeEntries[T any](section string, into, from *ordered[T]) Problems {
 	var problems Problems
-	for _, e := range from.entries {
-		if i, twice := into.index[e.Name]; twice {
+	for i := range from.entries {
+		e := &from.entries[i]
+		if before, twice := into.find(e.Name); twice {
 			problems = append(problems, &Problem{
-				Place: e.Place, Path: at(section, e.Name).String(),
-				Message: "given twice; the first is at " + into.entries[i].Place.String(),
+				Place: e.Place, Path: at(section, e.Name).String(), Message: "given twice; the first is at " + before.String(),
 			})
 			continue
 		}
-		*into.add(e.Name, e.Place).(*T) = e.Value //nolint:errcheck,forcetypeassert // add gives a *T
+		into.put(*e)
 	}
 	return problems
 }
@@ -168,5 +179,5 @@ func (f *File) fileNames() []string {
 	for i, s := range f.sources {
 		names[i] = s.name
 	}
-	return slices.Clip(names)
+	return names
 }

@@ -17,6 +17,8 @@ type ordered[T any] struct {
 // keyed is what the decoder and the schema know of any ordered.
 type keyed interface {
 	reserve(n int)
+	// find is the place of a name that was added.
+	find(name string) (Place, bool)
 	// add makes room for a name and gives a pointer to its value, valid until the next add.
 	add(name string, place Place) any
 	// element is a pointer to a value such as the mapping holds.
@@ -29,12 +31,25 @@ func (o *ordered[T]) reserve(n int) {
 }
 
 func (o *ordered[T]) add(name string, place Place) any {
+	return o.put(entry[T]{Name: name, Place: place})
+}
+
+// put appends an entry and gives a pointer to its value, valid until the next one.
+func (o *ordered[T]) put(e entry[T]) *T {
 	if o.index == nil {
 		o.reserve(1)
 	}
-	o.index[name] = len(o.entries)
-	o.entries = append(o.entries, entry[T]{Name: name, Place: place})
+	o.index[e.Name] = len(o.entries)
+	o.entries = append(o.entries, e)
 	return &o.entries[len(o.entries)-1].Value
+}
+
+func (o *ordered[T]) find(name string) (Place, bool) {
+	i, found := o.index[name]
+	if !found {
+		return Place{}, false
+	}
+	return o.entries[i].Place, true
 }
 
 func (o *ordered[T]) element() any { return new(T) }

@@ -16,10 +16,11 @@ type Place struct {
 // String is the place as editors and terminals know it: file:line:column.
 func (p Place) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
 
-// segment is one step of a path: a key or, where key is empty, a position in a list.
+// segment is one step of a path: a key or a position in a list.
 type segment struct {
-	key   string
-	index int
+	key    string
+	index  int
+	inList bool
 }
 
 // path leads to a value of the file: rollout.rings[0].waves.
@@ -38,20 +39,23 @@ func at(keys ...string) path {
 func (p path) key(keys ...string) path { return append(p[:len(p):len(p)], at(keys...)...) }
 
 // item is the path of a list's item.
-func (p path) item(index int) path { return append(p[:len(p):len(p)], segment{index: index}) }
+func (p path) item(index int) path {
+	return append(p[:len(p):len(p)], segment{index: index, inList: true})
+}
 
 // String writes keys that aren't plain words in quotes, so that a path can be read in one way only.
 func (p path) String() string {
 	var b strings.Builder
+	b.Grow(48)
 	for i, s := range p {
 		switch {
-		case s.key == "":
+		case s.inList:
 			fmt.Fprintf(&b, "[%d]", s.index)
 			continue
 		case i > 0:
 			b.WriteByte('.')
 		}
-		if plainWord(s.key) {
+		if s.key != "" && plainWord(s.key) {
 			b.WriteString(s.key)
 		} else {
 			b.WriteString(strconv.Quote(s.key))

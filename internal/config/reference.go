@@ -25,11 +25,33 @@ func references(text string) []reference {
 	if !strings.Contains(text, "${") {
 		return nil
 	}
+	if name, whole := wholeReference(text); whole {
+		return []reference{{end: len(text), name: name}}
+	}
 	var found []reference
 	for _, m := range referenceText.FindAllStringSubmatchIndex(text, -1) {
 		found = append(found, reference{start: m[0], end: m[1], name: text[m[2]:m[3]]})
 	}
 	return found
+}
+
+// wholeReference is the variable of a text that is nothing but ${NAME}, as nearly all are.
+func wholeReference(text string) (name string, whole bool) {
+	name, whole = strings.CutPrefix(text, "${")
+	if whole {
+		name, whole = strings.CutSuffix(name, "}")
+	}
+	return name, whole && isVariable(name)
+}
+
+func isVariable(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // checkReferences refuses a ${ that doesn't begin the name of a variable. It doesn't repeat what stands there.
@@ -46,10 +68,10 @@ var passwordPair = regexp.MustCompile(`(?i)(?:password|passwd|pwd|secret)[a-z_]*
 // holdsPassword tells whether a connection string has a password that is anything but a single reference: user:password@ of
 // a URL, or password= as keyword or query parameter.
 func holdsPassword(text string) bool {
-	bare := referenceText.ReplaceAllString(text, stand)
-	if bare == stand {
+	if _, whole := wholeReference(text); whole {
 		return false
 	}
+	bare := referenceText.ReplaceAllString(text, stand)
 	pairs := bare
 	if unescaped, err := url.PathUnescape(bare); err == nil && unescaped != bare {
 		pairs += " " + unescaped // a parameter's name may be escaped

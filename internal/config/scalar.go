@@ -14,8 +14,15 @@ import (
 type scalar interface {
 	// parse takes the text over. Its error is a message that follows the path of the value.
 	parse(text string, in spot) error
+	// wants says what is expected, with an example.
+	wants() string
 	// describe is the type as JSON Schema.
 	describe() *schemaNode
+}
+
+// unexpected is the error for a text that isn't what the type wants and can't be a secret.
+func unexpected(v scalar, text string) error {
+	return fmt.Errorf("expected %s, got %q", v.wants(), text)
 }
 
 // spot is where a scalar stands and what its parsing may share with others of the same file.
@@ -48,11 +55,13 @@ func (v Duration) String() string {
 func (v *Duration) parse(text string, _ spot) error {
 	parsed, err := time.ParseDuration(text)
 	if err != nil || !durationText.MatchString(text) {
-		return fmt.Errorf("expected a duration such as 30s, 5m or 1h30m, got %q", text)
+		return unexpected(v, text)
 	}
 	*v = Duration(parsed)
 	return nil
 }
+
+func (v *Duration) wants() string { return "a duration with its unit, such as 30s, 5m or 1h30m" }
 
 func (v *Duration) describe() *schemaNode {
 	return &schemaNode{Type: "string", Pattern: durationPattern, Examples: []any{"30s", "5m"}}
@@ -71,11 +80,13 @@ func (v Percent) String() string { return strconv.FormatFloat(float64(v), 'f', -
 func (v *Percent) parse(text string, _ spot) error {
 	number, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
 	if err != nil || !percentText.MatchString(text) {
-		return fmt.Errorf("expected a percentage up to 100%%, such as 10%%, got %q", text)
+		return unexpected(v, text)
 	}
 	*v = Percent(number)
 	return nil
 }
+
+func (v *Percent) wants() string { return "a percentage with its sign, such as 10%, up to 100%" }
 
 func (v *Percent) describe() *schemaNode {
 	return &schemaNode{Type: "string", Pattern: percentPattern, Examples: []any{"10%", "100%"}}
@@ -95,11 +106,13 @@ func (v *webAddress) parse(text string, _ spot) error {
 	case strings.Contains(text, "@"): // what stands before it may be a password
 		return errors.New("expected a web address without user and password, such as http://billing:8080")
 	default:
-		return fmt.Errorf("expected a web address such as http://billing:8080, got %q", text)
+		return unexpected(v, text)
 	}
 	*v = webAddress(text)
 	return nil
 }
+
+func (v *webAddress) wants() string { return "a web address such as http://billing:8080" }
 
 func (v *webAddress) describe() *schemaNode {
 	return &schemaNode{Type: "string", Pattern: webPattern, Examples: []any{"http://billing:8080"}}

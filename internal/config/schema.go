@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -37,11 +38,14 @@ func JSONSchema() ([]byte, error) {
 	top := schemaOf(reflect.TypeFor[document](), &field{})
 	top.Schema = "https://json-schema.org/draft/2020-12/schema"
 	top.Title = "tenants.yaml of tenantctl"
-	text, err := json.MarshalIndent(top, "", "  ")
-	if err != nil {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(top); err != nil {
 		return nil, fmt.Errorf("write JSON Schema: %w", err)
 	}
-	return append(text, '\n'), nil
+	return b.Bytes(), nil
 }
 
 func schemaOf(t reflect.Type, f *field) *schemaNode {

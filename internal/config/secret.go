@@ -129,8 +129,8 @@ func (s *Secret) parse(text string, in spot) error {
 		return err
 	}
 	if holdsPassword(text) {
-		return fmt.Errorf("holds a password, which doesn't belong into this file; write ${%s} in its place and set that variable, "+
-			"or write the whole into a file of its own and name that with %s", variableFor(in.path, "PASSWORD"), fileKey(in.path))
+		return fmt.Errorf("holds a password, which doesn't belong in this file; write ${%s} in its place and set that variable, "+
+			"or keep the whole in a file of its own and name it with %s", variableFor(in.path, "PASSWORD"), fileKey(in.path))
 	}
 	if !strings.Contains(text, "://") && !strings.Contains(text, "=") && !strings.HasPrefix(text, "${") {
 		return fmt.Errorf("expected a connection string: ${%s}, or postgres://user:${%s}@host:5432/database",
@@ -141,7 +141,9 @@ func (s *Secret) parse(text string, in spot) error {
 }
 
 // literalPassword finds, for editors, what holdsPassword finds for us: user:password@ or password=, unless a ${VAR} follows.
-const literalPassword = `://[^/?#@]*:[^/?#@$][^/?#@]*@|([pP][aA][sS][sS][wW][oO][rR][dD]|[pP][wW][dD]) *= *[^ $&]`
+const literalPassword = `://[^/?#@]*:[^/?#@$][^/?#@]*@|([pP][aA][sS][sS][wW][oO][rR][dD]|[pP][wW][dD]) *= *'?[^ $&']`
+
+func (s *Secret) wants() string { return "a connection string such as ${SHARED_1_DSN}" }
 
 func (s *Secret) describe() *schemaNode {
 	return &schemaNode{Type: "string", Not: &schemaNode{Pattern: literalPassword}, Examples: []any{"${SHARED_1_DSN}"}}
@@ -155,11 +157,13 @@ func (s *secretFile) parse(text string, in spot) error {
 		return err
 	}
 	if strings.Contains(text, "://") {
-		return fmt.Errorf("expected the name of a file, got an address; that belongs into %s", strings.TrimSuffix(lastKey(in.path), "File"))
+		return fmt.Errorf("expected the name of a file, got an address; that belongs in %s", strings.TrimSuffix(lastKey(in.path), "File"))
 	}
 	s.Secret = Secret{text: text, fromFile: true, path: in.path, place: in.place}
 	return nil
 }
+
+func (s *secretFile) wants() string { return "the name of a file" }
 
 func (s *secretFile) describe() *schemaNode {
 	return &schemaNode{Type: "string", Not: &schemaNode{Pattern: "://"}, Examples: []any{"secrets/shared-1.dsn"}}
@@ -173,9 +177,13 @@ func (s *brokerURL) parse(text string, in spot) error {
 		return err
 	}
 	if !strings.HasPrefix(text, "${") && !strings.HasPrefix(text, "amqp://") && !strings.HasPrefix(text, "amqps://") {
-		return errors.New("expected the address of RabbitMQ: ${AMQP_URL}, or amqp://user:${AMQP_PASSWORD}@host:5672/")
+		return errors.New("expected " + s.wants())
 	}
 	return nil
+}
+
+func (s *brokerURL) wants() string {
+	return "the address of RabbitMQ: ${AMQP_URL}, or amqp://user:${AMQP_PASSWORD}@host:5672/"
 }
 
 func (s *brokerURL) describe() *schemaNode {

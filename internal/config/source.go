@@ -38,12 +38,18 @@ func (s source) parse() (*yaml.Node, error) {
 	return node, nil
 }
 
-// text is the file without a byte order mark, known to be UTF-8.
+// text is the file without a byte order mark, known to be UTF-8 and free of our stand-ins.
 func (s source) text() ([]byte, *Problem) {
 	if bytes.HasPrefix(s.data, []byte{0xff, 0xfe}) || bytes.HasPrefix(s.data, []byte{0xfe, 0xff}) {
 		return nil, s.problem(1, 1, "the file is UTF-16; save it as UTF-8")
 	}
 	data := bytes.TrimPrefix(s.data, []byte("\uFEFF"))
+	for _, char := range []string{openBrace, closeBrace} {
+		if bytes.Contains(data, []byte(char)) {
+			line, column := position(data, char)
+			return nil, s.problem(line, column, "this character is reserved for private use; remove it")
+		}
+	}
 	if utf8.Valid(data) {
 		return data, nil
 	}
@@ -55,8 +61,7 @@ func (s source) text() ([]byte, *Problem) {
 		}
 		good += size
 	}
-	line := bytes.Count(data[:good], []byte("\n")) + 1
-	column := utf8.RuneCount(data[bytes.LastIndexByte(data[:good], '\n')+1:good]) + 1
+	line, column := lineColumn(data[:good])
 	return nil, s.problem(line, column, "this character isn't UTF-8; save the file as UTF-8")
 }
 
@@ -114,7 +119,7 @@ func explain(what string, char string, begun int) string {
 		return "expected an item of the list, which begins with \"-\"; check the indentation"
 	case strings.HasPrefix(what, "did not find expected ',' or"):
 		end := strings.TrimPrefix(what, "did not find expected ',' or ")
-		return fmt.Sprintf("expected \",\" or %s of what was opened on line %d", strings.ReplaceAll(end, "'", `"`), begun)
+		return fmt.Sprintf("expected \",\" or %s: the bracket opened on line %d isn't closed", strings.ReplaceAll(end, "'", `"`), begun)
 	case what == "found unexpected end of stream":
 		return fmt.Sprintf("the quote opened on line %d is never closed", begun)
 	case what == "found character that cannot start any token":
@@ -153,6 +158,11 @@ func position(data []byte, text string) (line, column int) {
 	if !found {
 		return 1, 1
 	}
+	return lineColumn(before)
+}
+
+// lineColumn is where the text goes on after what stands before.
+func lineColumn(before []byte) (line, column int) {
 	return bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
 }
 
@@ -169,10 +179,24 @@ func charAt(data []byte, line, column int) string {
 }
 
 func shieldReferences(data []byte) []byte {
-	if !bytes.Contains(data, []byte("${")) || bytes.Contains(data, []byte(openBrace)) || bytes.Contains(data, []byte(closeBrace)) {
-		return data
+	shielded := make([]byte, 0, len(data)+len(data)/16)
+	for {
+		before, rest, found := bytes.Cut(data, []byte("${"))
+		shielded = append(shielded, before...)
+		if !found {
+			return shielded
+		}
+		end := bytes.IndexByte(rest, '}')
+		if end < 0 || !isVariable(string(rest[:end])) {
+			shielded = append(shielded, "${"...)
+			data = rest
+			continue
+		}
+		shielded = append(shielded, "$"+openBrace...)
+		shielded = append(shielded, rest[:end]...)
+		shielded = append(shielded, closeBrace...)
+		data = rest[end+1:]
 	}
-	return referenceText.ReplaceAll(data, []byte("$$"+openBrace+"${1}"+closeBrace))
 }
 
 // unshield is the text of a scalar as the file has it.
@@ -180,5 +204,5 @@ func unshield(text string) string {
 	if !strings.Contains(text, openBrace) {
 		return text
 	}
-	return strings.NewReplacer(openBrace, "{", closeBrace, "}").Replace(text)
+	return strings.ReplaceAll(strings.ReplaceAll(text, openBrace, "{"), closeBrace, "}")
 }

@@ -67,7 +67,7 @@ func (t *tree) place(node *yaml.Node) Place {
 }
 
 func (t *tree) step(node *yaml.Node, s segment) (value, key *yaml.Node) {
-	if s.key == "" {
+	if s.inList {
 		if node.Kind != yaml.SequenceNode || s.index >= len(node.Content) {
 			return nil, nil
 		}

@@ -60,7 +60,7 @@ func (w Window) String() string { return w.text }
 
 func (w *Window) parse(text string, in spot) error {
 	if !windowText.MatchString(text) {
-		return fmt.Errorf("expected a window such as \"Sat 02:00-05:00 Europe/Berlin\" or \"Mon-Fri 22:00-04:00 UTC\", got %q", text)
+		return unexpected(w, text)
 	}
 	parts := strings.Fields(text)
 	zone, err := loadZone(parts[len(parts)-1], in.zones)
@@ -81,6 +81,10 @@ func (w *Window) parse(text string, in spot) error {
 	}
 	*w = parsed
 	return nil
+}
+
+func (w *Window) wants() string {
+	return `a window such as "Sat 02:00-05:00 Europe/Berlin" or "Mon-Fri 22:00-04:00 UTC"`
 }
 
 func (w *Window) describe() *schemaNode {

@@ -1,0 +1,58 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fleet is a file of n tenants: of one line each, or with everything that most of them would say before their move.
+func fleet(n int, full bool) []byte {
+	var b strings.Builder
+	b.WriteString("version: 1\ninstances:\n  shared-1: { dsn: ${SHARED_1_DSN} }\nservices:\n  auth: { migrations: builtin }\n  core: { migrations: builtin }\n" +
+		"rollout:\n  rings: [ { name: canary }, { name: general } ]\ntenants:\n")
+	for i := range n {
+		if !full {
+			fmt.Fprintf(&b, "  client-%05d: { ring: canary }\n", i)
+			continue
+		}
+		fmt.Fprintf(&b, "  client-%05d:\n    instance: shared-1\n    ring: canary\n    state: active\n    legacy:\n      dsn: ${CLIENT_%05d_DSN}\n"+
+			"      mapping: mappings/client-%05d.yaml\n    limits: { statementTimeout: 30s, jobs: 4 }\n"+
+			"    move: { window: \"Sat 02:00-05:00 Europe/Berlin\" }\n", i, i, i)
+	}
+	return []byte(b.String())
+}
+
+func BenchmarkParse10000(b *testing.B) {
+	for name, full := range map[string]bool{"short": false, "full": true} {
+		b.Run(name, func(b *testing.B) {
+			data := fleet(10_000, full)
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := Parse("tenants.yaml", data)
+				require.NoError(b, err)
+			}
+		})
+	}
+}
+
+// A file that is ten times as long may take some ten times as long, not a hundred times.
+func TestParseTimeGrowsWithTheFile(t *testing.T) {
+	elapsed := func(n int) time.Duration {
+		data := fleet(n, true)
+		best := time.Hour
+		for range 3 {
+			began := time.Now()
+			_, err := Parse("tenants.yaml", data)
+			require.NoError(t, err)
+			best = min(best, time.Since(began))
+		}
+		return best
+	}
+	small, large := elapsed(1_000), elapsed(10_000)
+	require.Less(t, large, 40*small, "1,000 tenants took %s, 10,000 took %s", small, large)
+}
