@@ -48,6 +48,8 @@ type Runner struct {
 	Lease   Lease
 	// Observe is told of each step as it begins and ends; nil is allowed.
 	Observe func(StepEvent)
+	// Drain, once closed, lets the running step end in good order and starts no other; nil never does.
+	Drain <-chan struct{}
 	// StopBefore names the step before which to stop with tenant.ErrStopped; "" runs all.
 	StopBefore string
 }
@@ -98,6 +100,11 @@ func (r Runner) Run(ctx context.Context, operationID string, steps []Step) error
 func (r Runner) step(ctx context.Context, operationID string, step Step) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("before %s: %w", step.Name, err)
+	}
+	select {
+	case <-r.Drain:
+		return fmt.Errorf("before %s: %w", step.Name, tenant.ErrInterrupted)
+	default:
 	}
 	if err := r.Lease.Check(ctx); err != nil {
 		return fmt.Errorf("before %s: %w", step.Name, err)

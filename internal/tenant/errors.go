@@ -22,6 +22,8 @@ var (
 	ErrPartial = errors.New("some tenants failed")
 	// ErrChanges is a plan that isn't empty, asked for with --detailed-exitcode: exit code 2.
 	ErrChanges = errors.New("changes pending")
+	// ErrInterrupted is work that a signal drained; it goes on when run again: exit code 130.
+	ErrInterrupted = errors.New("interrupted")
 	// ErrStopped is work that stopped at a gate or where it was told to: exit code 7.
 	ErrStopped = errors.New("stopped at a gate")
 )

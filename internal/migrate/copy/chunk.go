@@ -20,8 +20,11 @@ const DefaultChunkBytes = 128 << 20
 // tidRangeScan is the first PostgreSQL version that reads a range of pages without reading the pages before it.
 const tidRangeScan = 140000
 
-// Chunks divides a table. A server without range scans over ctid gets one chunk: more would each read the whole table.
+// Chunks divides a table into chunks of about so many bytes; 0 means DefaultChunkBytes. A server without range scans over ctid gets one chunk: more would each read the whole table.
 func (t Table) Chunks(chunkBytes int64, sourceVersion int) []Chunk {
+	if chunkBytes <= 0 {
+		chunkBytes = DefaultChunkBytes
+	}
 	if t.Source.Pages <= 1 || t.Source.Bytes <= chunkBytes || sourceVersion < tidRangeScan {
 		return []Chunk{{Number: 0, Of: 1}}
 	}

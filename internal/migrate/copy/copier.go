@@ -14,6 +14,7 @@ import (
 
 	"tenantctl/internal/operation/pause"
 	"tenantctl/internal/postgres"
+	"tenantctl/internal/tenant"
 )
 
 // Mark records that a chunk has arrived, and what it held. It commits with the rows.
@@ -40,12 +41,13 @@ type Dial func(ctx context.Context) (*pgx.Conn, error)
 type Copier struct {
 	Source, Target Dial
 	Marks          Marks
-	Jobs           int           // parallel streams
-	ChunkBytes     int64         // 0: DefaultChunkBytes
-	Seed           uint64        // of the row hashes
-	Limiter        *rate.Limiter // bytes a second; nil: none
-	Progress       *Progress     // may be nil
-	Patience       time.Duration // how long to try again when a server is away; 0: one minute
+	Jobs           int             // parallel streams
+	ChunkBytes     int64           // 0: DefaultChunkBytes
+	Seed           uint64          // of the row hashes
+	Limiter        *rate.Limiter   // bytes a second; nil: none
+	Progress       *Progress       // may be nil
+	Drain          <-chan struct{} // once closed, begun chunks end and no other begins; nil never is
+	Patience       time.Duration   // how long to try again when a server is away; 0: one minute
 }
 
 const (
@@ -60,7 +62,7 @@ func (c *Copier) Run(ctx context.Context, tables []Table, sourceVersion int) err
 	if err != nil {
 		return err
 	}
-	list := tasks(tables, c.chunkBytes(), sourceVersion, done)
+	list := tasks(tables, c.ChunkBytes, sourceVersion, done)
 	queue := make(chan task, len(list))
 	for _, t := range list {
 		queue <- t
@@ -73,13 +75,6 @@ func (c *Copier) Run(ctx context.Context, tables []Table, sourceVersion int) err
 	return group.Wait()
 }
 
-func (c *Copier) chunkBytes() int64 {
-	if c.ChunkBytes > 0 {
-		return c.ChunkBytes
-	}
-	return DefaultChunkBytes
-}
-
 func (c *Copier) done(ctx context.Context) (map[chunkKey]bool, error) {
 	marks, err := c.Marks.Done(ctx)
 	if err != nil {
@@ -89,6 +84,7 @@ func (c *Copier) done(ctx context.Context) (map[chunkKey]bool, error) {
 	for _, mark := range marks {
 		done[chunkKey{mark.Table, mark.Chunk.Number}] = true
 		c.Progress.add(mark.Table, mark.Sum)
+		c.Progress.arrived(mark.Table)
 	}
 	return done, nil
 }
@@ -98,8 +94,12 @@ func (c *Copier) work(ctx context.Context, queue <-chan task) error {
 	var l link
 	defer func() { l.close(ctx) }()
 	for t := range queue {
-		if err := ctx.Err(); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.Drain:
+			return tenant.ErrInterrupted
+		default:
 		}
 		if err := c.withRetries(ctx, &l, t); err != nil {
 			return fmt.Errorf("copy %s: %w", t.table.Name, err)
@@ -175,7 +175,7 @@ func (c *Copier) chunk(ctx context.Context, l *link, t task) error {
 		return fmt.Errorf("set synchronous_commit: %w", err)
 	}
 	rows := &Rows{Format: t.table.Format, Columns: len(t.table.Columns), Seed: c.Seed}
-	rows.Each = c.Progress.meter(t.table.Name)
+	rows.Each = c.Progress.Meter(t.table.Name)
 	err = stream(ctx, l.source.PgConn(), t.table.CopyOut(t.table.SelectSQL(t.chunk)), l.target.PgConn(), t.table.copyIn(freeze), rows, c.Limiter)
 	if err != nil {
 		c.Progress.take(t.table.Name, rows.Sum)
@@ -192,6 +192,7 @@ func (c *Copier) chunk(ctx context.Context, l *link, t task) error {
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit chunk %d: %w", t.chunk.Number, err)
 	}
+	c.Progress.arrived(t.table.Name)
 	pause.Point(ctx, pause.CopyChunkCommitted)
 	return nil
 }

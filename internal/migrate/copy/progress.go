@@ -11,11 +11,14 @@ type Progress struct {
 	tables map[string]*tableProgress
 }
 
-type tableProgress struct{ rows, bytes atomic.Int64 }
+type tableProgress struct {
+	rows, bytes, chunks atomic.Int64
+}
 
 // Counted is how far one table is.
 type Counted struct {
 	Rows, Bytes int64 // bytes in COPY form
+	Chunks      int   // committed
 }
 
 // NewProgress starts at nothing.
@@ -30,7 +33,7 @@ func (p *Progress) Snapshot() map[string]Counted {
 	defer p.mu.Unlock()
 	counted := make(map[string]Counted, len(p.tables))
 	for name, t := range p.tables {
-		counted[name] = Counted{Rows: t.rows.Load(), Bytes: t.bytes.Load()}
+		counted[name] = Counted{Rows: t.rows.Load(), Bytes: t.bytes.Load(), Chunks: int(t.chunks.Load())}
 	}
 	return counted
 }
@@ -46,8 +49,8 @@ func (p *Progress) table(name string) *tableProgress {
 	return t
 }
 
-// meter returns a counter of rows for a table.
-func (p *Progress) meter(name string) func([]byte) error {
+// Meter returns a counter of rows for a table.
+func (p *Progress) Meter(name string) func([]byte) error {
 	if p == nil {
 		return nil
 	}
@@ -66,6 +69,13 @@ func (p *Progress) add(name string, s Sum) {
 	t := p.table(name)
 	t.rows.Add(s.Rows)
 	t.bytes.Add(s.Bytes)
+}
+
+// arrived counts a committed chunk.
+func (p *Progress) arrived(name string) {
+	if p != nil {
+		p.table(name).chunks.Add(1)
+	}
 }
 
 // take returns what an attempt had counted that came to nothing.

@@ -35,16 +35,15 @@ func (s *Sum) Merge(other Sum) {
 }
 
 // Hash is the 16 bytes of the sum of hashes, most significant first.
-func (s Sum) Hash() []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, s.Hi), s.Lo)
+func (s Sum) Hash() (hash [16]byte) {
+	binary.BigEndian.PutUint64(hash[:8], s.Hi)
+	binary.BigEndian.PutUint64(hash[8:], s.Lo)
+	return hash
 }
 
 // SumOf rebuilds a Sum from its parts; hash is what Hash returned.
-func SumOf(rows, size int64, hash []byte) (Sum, error) {
-	if len(hash) != 16 {
-		return Sum{}, fmt.Errorf("hash of %d bytes, want 16", len(hash))
-	}
-	return Sum{Rows: rows, Bytes: size, Hi: binary.BigEndian.Uint64(hash), Lo: binary.BigEndian.Uint64(hash[8:])}, nil
+func SumOf(rows, size int64, hash [16]byte) Sum {
+	return Sum{Rows: rows, Bytes: size, Hi: binary.BigEndian.Uint64(hash[:8]), Lo: binary.BigEndian.Uint64(hash[8:])}
 }
 
 // Same tells whether two sums prove the same set of rows.
@@ -58,7 +57,7 @@ func (s Sum) MarshalJSON() ([]byte, error) {
 		Rows  int64  `json:"rows"`
 		Bytes int64  `json:"bytes"`
 		Hash  string `json:"hash"`
-	}{s.Rows, s.Bytes, hex.EncodeToString(s.Hash())})
+	}{s.Rows, s.Bytes, fmt.Sprintf("%016x%016x", s.Hi, s.Lo)})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
@@ -71,12 +70,12 @@ func (s *Sum) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &parts); err != nil {
 		return fmt.Errorf("read sum: %w", err)
 	}
-	hash, err := hex.DecodeString(parts.Hash)
-	if err != nil {
-		return fmt.Errorf("read sum: %w", err)
+	var hash [16]byte
+	if n, err := hex.Decode(hash[:], []byte(parts.Hash)); err != nil || n != len(hash) {
+		return fmt.Errorf("read sum: hash %q isn't 32 hexadecimal digits", parts.Hash)
 	}
-	*s, err = SumOf(parts.Rows, parts.Bytes, hash)
-	return err
+	*s = SumOf(parts.Rows, parts.Bytes, hash)
+	return nil
 }
 
 // signature opens every binary COPY stream; four bytes of flags and a counted extension follow.

@@ -13,6 +13,7 @@ import (
 
 	"tenantctl/internal/operation/pause"
 	"tenantctl/internal/postgres"
+	"tenantctl/internal/tenant"
 )
 
 // Marks keeps which definitions have taken effect, where they take effect: a mark commits with its definition.
@@ -29,9 +30,10 @@ type Marks interface {
 type Loader struct {
 	Dial  func(ctx context.Context) (*pgx.Conn, error)
 	Marks Marks
-	Role  string   // who is to own what is made
-	Path  []string // search path under which definitions are evaluated
-	Jobs  int      // parallel sessions for Parallel
+	Role  string          // who is to own what is made
+	Path  []string        // search path under which definitions are evaluated
+	Jobs  int             // parallel sessions for Parallel
+	Drain <-chan struct{} // once closed, begun definitions end and no other begins; nil never is
 	// Observe is told of each unit of work done; nil is allowed. It may be called from several goroutines.
 	Observe func(done, of int)
 }
@@ -90,8 +92,12 @@ func (l *Loader) work(ctx context.Context, section string, queue <-chan unit, of
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	for u := range queue {
-		if err := ctx.Err(); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.Drain:
+			return tenant.ErrInterrupted
+		default:
 		}
 		if err := l.withRetries(ctx, conn, section, u); err != nil {
 			return err

@@ -30,6 +30,8 @@ type Options struct {
 	Renaming Renaming
 	// Select tells which tables and views to carry; nil: everything.
 	Select func(schema, name string) bool
+	// Restored is called with the scratch database when it holds the legacy schema under its own names; nil is allowed.
+	Restored func(ctx context.Context, scratch *pgx.Conn) error
 }
 
 // Script is a legacy schema ready to be loaded into the tenant's schemas.
@@ -37,6 +39,7 @@ type Script struct {
 	Pre        []ddl.Statement   // before the rows
 	Post       []ddl.Statement   // after the rows: indexes, constraints, triggers ...
 	Refresh    []string          // materialized views to fill, quoted, in order
+	Sequences  []ddl.Sequence    // the tenant's, to be set where the legacy ones stand
 	Extensions map[string]string // extension -> its schema on the shared instance
 	Schemas    map[string]string // legacy schema -> tenant's schema
 	Path       []string          // the tenant's search path
@@ -75,6 +78,11 @@ func (o Options) inScratch(ctx context.Context, dsn string, statements []ddl.Sta
 	if err := restore(ctx, conn, statements); err != nil {
 		return nil, err
 	}
+	if o.Restored != nil {
+		if err := o.Restored(ctx, conn); err != nil {
+			return nil, err
+		}
+	}
 	rewriter := &rewriter{renaming: o.Renaming}
 	if rewriter.names, err = readNames(ctx, conn); err != nil {
 		return nil, err
@@ -100,6 +108,9 @@ func (o Options) inScratch(ctx context.Context, dsn string, statements []ddl.Sta
 		return nil, err
 	}
 	if script.Refresh, err = populated(ctx, conn, o); err != nil {
+		return nil, err
+	}
+	if script.Sequences, err = sequences(ctx, conn, o.Renaming); err != nil {
 		return nil, err
 	}
 	script.Pre, script.Post = rewriter.section(pre, o.Renaming), rewriter.section(post, o.Renaming)
@@ -171,4 +182,18 @@ func populated(ctx context.Context, scratch *pgx.Conn, o Options) ([]string, err
 		return nil, fmt.Errorf("list materialized views: %w", err)
 	}
 	return views, nil
+}
+
+// sequences lists the tenant's sequences.
+func sequences(ctx context.Context, scratch *pgx.Conn, renaming Renaming) ([]ddl.Sequence, error) {
+	rows, err := scratch.Query(ctx, `select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where c.relkind = 'S' and n.nspname = any($1) order by 1, 2`, renaming.Targets())
+	if err != nil {
+		return nil, fmt.Errorf("list sequences: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s ddl.Sequence, err error) { return s, row.Scan(&s.Schema, &s.Name) })
+	if err != nil {
+		return nil, fmt.Errorf("list sequences: %w", err)
+	}
+	return list, nil
 }

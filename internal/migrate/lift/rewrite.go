@@ -41,7 +41,7 @@ func (r *rewriter) statement(s ddl.Statement) ddl.Statement {
 			return s
 		}
 	}
-	s.SQL = r.text(s.SQL, depthDefinition, hintsSchema(s.SQL))
+	s.SQL = r.text(s.SQL, depthDefinition)
 	return s
 }
 
@@ -54,8 +54,7 @@ const (
 )
 
 // text rewrites SQL text: names qualified by a legacy schema (below the definition's own level) and the strings in it.
-// schemaTalk tells that a string equal to a schema's name means the schema here.
-func (r *rewriter) text(sql string, level depth, schemaTalk bool) string {
+func (r *rewriter) text(sql string, level depth) string {
 	var out strings.Builder
 	tokens := significant(sql)
 	kept := 0
@@ -79,7 +78,7 @@ func (r *rewriter) text(sql string, level depth, schemaTalk bool) string {
 				replace(token, with)
 			}
 		case token.Kind == lexer.String:
-			if with, ok := r.literal(token, schemaTalk); ok {
+			if with, ok := r.literal(sql, tokens, i); ok {
 				replace(token, with)
 			}
 		case level == depthBody && token.Kind == lexer.Identifier:
@@ -156,15 +155,16 @@ func (r *rewriter) pathList(list string) string {
 }
 
 // literal rewrites a string that names a schema or holds SQL that does.
-func (r *rewriter) literal(token lexer.Token, schemaTalk bool) (string, bool) {
+func (r *rewriter) literal(sql string, tokens []lexer.Token, i int) (string, bool) {
+	token := tokens[i]
 	value := token.Value()
 	if _, legacy := r.renaming.Schemas[value]; legacy {
-		return r.schemaName(token, value, schemaTalk)
+		return r.schemaName(token, value, r.codeOf() && talksOfSchemas(sql, tokens, i))
 	}
 	if !r.mentionsSchema(value) {
 		return "", false
 	}
-	changed := r.text(value, depthBody, schemaTalk || hintsSchema(value))
+	changed := r.text(value, depthBody)
 	if changed == value {
 		return "", false
 	}
@@ -175,21 +175,31 @@ func (r *rewriter) literal(token lexer.Token, schemaTalk bool) (string, bool) {
 	return postgres.Literal(changed), true
 }
 
-// schemaName decides about a string that is a schema's name and nothing else: it is rewritten where the statement talks
-// of schemas, and left and reported where it may be plain data.
-func (r *rewriter) schemaName(token lexer.Token, value string, schemaTalk bool) (string, bool) {
-	if !schemaTalk {
-		if value != "public" || strings.HasPrefix(r.object, "FUNCTION") || strings.HasPrefix(r.object, "PROCEDURE") {
-			r.findings = append(r.findings, inspect.Finding{
-				Severity: inspect.Warning, Code: "text-schema-name", Object: r.object,
-				Message: fmt.Sprintf("holds the text %s, which is also the name of a schema; it was left as data", token.Text),
-			})
+// codeOf tells definitions that hold statements from those that hold values.
+func (r *rewriter) codeOf() bool {
+	for _, kind := range []string{"FUNCTION", "PROCEDURE", "VIEW", "MATERIALIZED VIEW", "RULE"} {
+		if strings.HasPrefix(r.object, kind+" ") {
+			return true
 		}
-		return "", false
 	}
-	with := postgres.Literal(r.renaming.Schemas[value])
-	r.note(token.Text, with)
-	return with, true
+	return false
+}
+
+// schemaName decides about a string that is a schema's name and nothing else: it is rewritten where its statement talks
+// of schemas, and left and reported where it may be plain data.
+func (r *rewriter) schemaName(token lexer.Token, value string, talk bool) (string, bool) {
+	if talk {
+		with := postgres.Literal(r.renaming.Schemas[value])
+		r.note(token.Text, with)
+		return with, true
+	}
+	if r.codeOf() {
+		r.findings = append(r.findings, inspect.Finding{
+			Severity: inspect.Warning, Code: "text-schema-name", Object: r.object,
+			Message: fmt.Sprintf("holds the text %s, which is also the name of a schema; it was left as data", token.Text),
+		})
+	}
+	return "", false
 }
 
 // qualifier rewrites "s" of "s.name" where s is a legacy schema and name lies in it. Any name behind "public." counts, and
@@ -293,12 +303,22 @@ func languageOf(sql string) string {
 
 // schemaWords are what a statement says when a string equal to a schema's name means the schema.
 var schemaWords = []string{ //nolint:gochecknoglobals // a constant list
-	"%i", "quote_ident", "nspname", "_schema", "schemaname", "schema_name", "regnamespace", "search_path", "regclass",
+	"%i", "quote_ident", "nspname", "_schema", "schemaname", "schema_name", "regnamespace", "search_path",
 }
 
-// hintsSchema tells whether SQL text talks of schemas.
-func hintsSchema(sql string) bool {
-	folded := strings.ToLower(sql)
+// talksOfSchemas tells whether the statement around a token, from semicolon to semicolon, talks of schemas.
+func talksOfSchemas(sql string, tokens []lexer.Token, i int) bool {
+	from, to := 0, len(sql)
+	for at, token := range tokens {
+		switch {
+		case !token.IsSymbol(";"):
+		case at < i:
+			from = token.End()
+		case at > i && token.Pos < to:
+			to = token.Pos
+		}
+	}
+	folded := strings.ToLower(sql[from:to])
 	for _, word := range schemaWords {
 		if strings.Contains(folded, word) {
 			return true

@@ -19,6 +19,8 @@ const (
 	FenceSet      Name = "fence.set"
 	FenceReleased Name = "fence.released"
 
+	RolledBack Name = "migrate.rolled-back"
+
 	CopyChunkStreamed  Name = "copy.chunk.streamed"
 	CopyChunkMarked    Name = "copy.chunk.marked"
 	CopyChunkCommitted Name = "copy.chunk.committed"
@@ -28,7 +30,7 @@ const (
 func All() []Name {
 	return []Name{
 		StepStarted, StepRan, StepEnded,
-		DefinitionRan, DefinitionCommitted, FenceSet, FenceReleased,
+		DefinitionRan, DefinitionCommitted, FenceSet, FenceReleased, RolledBack,
 		CopyChunkStreamed, CopyChunkMarked, CopyChunkCommitted,
 	}
 }
