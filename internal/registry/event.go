@@ -76,7 +76,7 @@ func readEvents(ctx context.Context, db postgres.Querier, after int64, filter Ev
 	if horizon <= after {
 		return nil, after, nil
 	}
-	sql := strings.Replace(eventsSQL, "{direction}", direction, 1)
+	sql := strings.ReplaceAll(eventsSQL, "{direction}", direction)
 	rows, err := db.Query(ctx, sql, after, horizon, string(filter.Tenant), filter.Types, limit)
 	if err != nil {
 		return nil, after, err

@@ -15,9 +15,9 @@ with newest as (
     from tenantctl.override
     group by tenant
 )
-select t.name, t.instance, t.schema, coalesce('c' || s.cell, '') as cell, t.ring, t.state, coalesce(d.override, '') as override,
-    coalesce(r.target, '') as route, coalesce(r.epoch, 0) as epoch, t.versions, t.limits, t.services, t.search_path, t.upstream,
-    t.created_at as created, t.updated_at as updated, u.operation
+select t.name, t.instance, t.schema, coalesce('c' || s.cell, ''), t.ring, t.state, coalesce(d.override, ''),
+    coalesce(r.target, ''), coalesce(r.epoch, 0), t.versions::text, t.limits::text, to_json(t.services)::text,
+    to_json(t.search_path)::text, t.upstream, t.created_at, t.updated_at, u.operation::text
 from tenantctl.tenant as t
 left join tenantctl.seat as s on s.tenant = t.name
 left join tenantctl.route as r on r.tenant = t.name
