@@ -77,6 +77,9 @@ func (p *process) signal(signal syscall.Signal) error {
 // end signals the process and waits until it is gone; one that doesn't end in time is killed. It goes on when ctx is
 // canceled: nothing is worse than half a stop.
 func (p *process) end(ctx context.Context, how syscall.Signal) error {
+	if !p.running() {
+		return nil
+	}
 	ctx = context.WithoutCancel(ctx)
 	if err := p.signal(how); err != nil || p.gone(ctx, stopTimeout) {
 		return err
@@ -87,11 +90,11 @@ func (p *process) end(ctx context.Context, how syscall.Signal) error {
 	return fmt.Errorf("process %d doesn't end", p.pid)
 }
 
-// gone waits until the process is gone, for some time at most.
+// gone waits until the process is gone, for some time at most. Its command line goes first, before its sockets.
 func (p *process) gone(ctx context.Context, limit time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	for p.running() {
+	for p.running() || p.ended == nil && holdsOn(p.pid) {
 		select {
 		case <-ctx.Done():
 			return false
@@ -99,6 +102,20 @@ func (p *process) gone(ctx context.Context, limit time.Duration) bool {
 		}
 	}
 	return true
+}
+
+// holdsOn tells whether a process still has its files: it lives, or is about to end. A zombie has nothing but its number.
+func holdsOn(pid int) bool {
+	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return false
+	}
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		state, err := exec.Command("ps", "-o", "state=", "-p", strconv.Itoa(pid)).Output() //nolint:noctx // answers at once
+		return err == nil && !bytes.HasPrefix(bytes.TrimSpace(state), []byte("Z"))
+	}
+	_, state, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
+	return !bytes.HasPrefix(state, []byte("Z")) && !bytes.HasPrefix(state, []byte("X"))
 }
 
 // runsWith tells whether a process lives and has a word in its command line: how a pid on record is told from one that the

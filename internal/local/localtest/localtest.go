@@ -45,18 +45,24 @@ func Server(t testing.TB) *local.Postgres {
 
 // ServerOptions say how a server of a test's own differs.
 type ServerOptions struct {
-	// Dir takes the server's files instead of a new folder: a small disk that the test mounted. See Folder.
+	// Dir takes the server's files instead of a new folder. See Folder and SmallDisk.
 	Dir string
+	// OnDisk keeps the files off a memory file system: for benchmarks, and for more data than memory should hold.
+	OnDisk bool
 }
 
 // NewServer starts a further server with settings of its own, and stops it when t ends.
 func NewServer(t testing.TB, settings map[string]string, opts ServerOptions) *local.Postgres {
 	t.Helper()
 	dir := opts.Dir
-	if dir == "" {
+	switch {
+	case dir != "":
+	case opts.OnDisk:
+		dir = folder(t, onDisk)
+	default:
 		dir = Folder(t)
 	}
-	server, err := shared.start(dir, settings)
+	server, err := start(dir, settings)
 	require.NoError(t, err, "start a private PostgreSQL")
 	t.Cleanup(func() {
 		require.NoError(t, server.Kill(context.Background()), "stop a private PostgreSQL")
@@ -64,22 +70,27 @@ func NewServer(t testing.TB, settings map[string]string, opts ServerOptions) *lo
 	return server
 }
 
-// Folder is a new folder that a server's user can reach; it goes when t ends, and also when the process is killed.
+// Folder is a new folder that a server's user can reach; it goes when t ends, and also when the process is killed, with every
+// process that was started in it.
 func Folder(t testing.TB) string {
 	t.Helper()
-	folder, err := shared.folder()
+	return folder(t, inMemory)
+}
+
+func folder(t testing.TB, where place) string {
+	t.Helper()
+	folder, err := shared.folder(where)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
 	return folder
 }
 
-// shared is the one server of this process: tests of a package can't hand it to one another.
+// shared is what this process started for all of its tests: they can't hand it to one another.
 var shared state //nolint:gochecknoglobals // one server per test process is the point of this package
 
 type state struct {
 	mutex  sync.Mutex
-	root   string // holds every folder of this process
-	guard  *guard
+	roots  map[place]*root
 	main   *local.Postgres
 	failed error
 }
@@ -91,39 +102,53 @@ func (s *state) server() (*local.Postgres, error) {
 	if s.main != nil || s.failed != nil {
 		return s.main, s.failed
 	}
-	folder, err := s.folderLocked()
+	folder, err := s.folderLocked(inMemory)
 	if err == nil {
-		s.main, err = s.start(folder, nil)
+		s.main, err = start(folder, nil)
 	}
 	s.failed = err
 	return s.main, err
 }
 
-func (s *state) folder() (string, error) {
+func (s *state) folder(where place) (string, error) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	return s.folderLocked()
+	return s.folderLocked(where)
 }
 
-// folderLocked makes a folder under this process's root, which is made and guarded first.
-func (s *state) folderLocked() (string, error) {
-	if s.root == "" {
-		root, err := local.ServerFolder("tenantctl-test-")
+// folderLocked makes a folder under this process's root, which is made at the first.
+func (s *state) folderLocked(where place) (string, error) {
+	if s.roots[where] == nil {
+		made, err := newRoot(where)
 		if err != nil {
 			return "", err
 		}
-		s.root = root
-		if s.guard, err = startGuard(root); err != nil {
-			return "", err
+		if s.roots == nil {
+			s.roots = map[place]*root{}
 		}
+		s.roots[where] = made
 	}
-	return local.ServerFolderIn(s.root, "")
+	return local.ServerFolderIn(s.roots[where].dir, "")
+}
+
+// close stops the shared server and removes every folder.
+func (s *state) close() error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	var errs []error
+	if s.main != nil {
+		errs = append(errs, s.main.Kill(context.Background()))
+	}
+	for _, root := range s.roots {
+		errs = append(errs, root.close())
+	}
+	return errors.Join(errs...)
 }
 
 const startTimeout = 2 * time.Minute
 
 // start starts a server for tests: nothing on it need survive a power cut.
-func (s *state) start(dir string, settings map[string]string) (*local.Postgres, error) {
+func start(dir string, settings map[string]string) (*local.Postgres, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	template, err := local.MakeTemplate(ctx, cacheDir())
@@ -143,21 +168,4 @@ func cacheDir() string {
 		return filepath.Join(dir, "tenantctl")
 	}
 	return filepath.Join(os.TempDir(), "tenantctl-cache")
-}
-
-// close stops the shared server and removes every folder.
-func (s *state) close() error {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	var errs []error
-	if s.main != nil {
-		errs = append(errs, s.main.Kill(context.Background()))
-	}
-	if s.root != "" {
-		errs = append(errs, os.RemoveAll(s.root))
-	}
-	if s.guard != nil {
-		errs = append(errs, s.guard.release())
-	}
-	return errors.Join(errs...)
 }
