@@ -105,25 +105,6 @@ func (m *Move) refuseFilled(ctx context.Context, conn *pgx.Conn) error {
 	return errors.Join(filled...)
 }
 
-// settle makes the copied rows durable: chunks don't wait for the disk, the last commit does for all.
-func (m *Move) settle(ctx context.Context) error {
-	conn, err := m.dialTarget(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		keeper := sectionMarks{marks{m}}
-		if err := keeper.Hold(ctx, tx); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "set local synchronous_commit = on"); err != nil {
-			return fmt.Errorf("set synchronous_commit: %w", err)
-		}
-		return keeper.Save(ctx, tx, "copied", 0)
-	})
-}
-
 // index builds all that comes after the rows.
 func (m *Move) index(ctx context.Context) error {
 	bytes := map[copy.Target]int64{}

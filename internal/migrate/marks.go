@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -56,6 +57,26 @@ func (k rowMarks) Save(ctx context.Context, tx pgx.Tx, mark copy.Mark) error {
 		Operation: k.m.op.ID, Table: mark.Table, Number: mark.Chunk.Number, Token: k.m.lease.Token(),
 		Lo: strconv.FormatInt(mark.Chunk.From, 10), Hi: strconv.FormatInt(mark.Chunk.To, 10),
 		Rows: mark.Sum.Rows, Bytes: mark.Sum.Bytes, Hash: mark.Sum.Hash(),
+	})
+}
+
+// Flush implements copy.Marks: a commit that waits for the disk takes all earlier ones along.
+func (k rowMarks) Flush(ctx context.Context) error {
+	conn, err := k.m.dialTarget(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if err := k.Hold(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "set local synchronous_commit = on"); err != nil {
+			return fmt.Errorf("set synchronous_commit: %w", err)
+		}
+		// A transaction without an id of its own would commit without writing anything.
+		_, err := tx.Exec(ctx, "select txid_current()")
+		return err
 	})
 }
 

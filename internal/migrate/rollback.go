@@ -165,19 +165,16 @@ func (m *Move) filledSince(ctx context.Context, moved map[string]bool) ([]string
 		return nil, err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	rows, err := conn.Query(ctx, `select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-		where n.nspname = any($1) and c.relkind = 'r' and c.relname not like 'schema\_migrations%' order by 1, 2`, m.plan.Schemas)
-	if err != nil {
-		return nil, fmt.Errorf("list the tenant's tables: %w", err)
-	}
 	var others [][2]string
 	var schema, name string
-	if _, err := pgx.ForEachRow(rows, []any{&schema, &name}, func() error {
+	err = postgres.Each(ctx, conn, `select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where n.nspname = any($1) and c.relkind = 'r' and c.relname not like 'schema\_migrations%' order by 1, 2`, []any{m.plan.Schemas}, []any{&schema, &name}, func() error {
 		if !moved[postgres.Ident(schema, name)] {
 			others = append(others, [2]string{schema, name})
 		}
 		return nil
-	}); err != nil {
+	})
+	if err != nil {
 		return nil, fmt.Errorf("list the tenant's tables: %w", err)
 	}
 	var filled []string

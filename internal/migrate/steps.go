@@ -196,9 +196,6 @@ func (m *Move) copy(ctx context.Context) error {
 	if err := copier.Run(ctx, m.plan.Tables, m.plan.Version); err != nil {
 		return err
 	}
-	if err := m.settle(ctx); err != nil {
-		return err
-	}
 	if _, err := m.fence().Check(ctx); err != nil {
 		return m.weakened(err)
 	}

@@ -32,6 +32,8 @@ type Marks interface {
 	Hold(ctx context.Context, tx pgx.Tx) error
 	// Save records a mark within the rows' transaction.
 	Save(ctx context.Context, tx pgx.Tx, mark Mark) error
+	// Flush makes everything that has been committed so far durable.
+	Flush(ctx context.Context) error
 }
 
 // Dial opens one session with all settings that a copy needs; see SessionSettings.
@@ -56,20 +58,35 @@ const (
 	longestPause    = 5 * time.Second
 )
 
-// Run copies every chunk that has no mark yet.
+// Run copies every chunk that has no mark yet. Chunks don't wait for the disk when they commit, so a target that crashed may
+// have lost some of them, rows and mark: Run looks again until nothing is missing.
 func (c *Copier) Run(ctx context.Context, tables []Table, sourceVersion int) error {
-	done, err := c.done(ctx)
-	if err != nil {
-		return err
+	for {
+		done, err := c.done(ctx)
+		if err != nil {
+			return err
+		}
+		list := tasks(tables, c.ChunkBytes, sourceVersion, done)
+		if len(list) == 0 {
+			return nil
+		}
+		if err := c.copyAll(ctx, list); err != nil {
+			return err
+		}
+		if err := c.Marks.Flush(ctx); err != nil {
+			return fmt.Errorf("make the copied rows durable: %w", err)
+		}
 	}
-	list := tasks(tables, c.ChunkBytes, sourceVersion, done)
+}
+
+func (c *Copier) copyAll(ctx context.Context, list []task) error {
 	queue := make(chan task, len(list))
 	for _, t := range list {
 		queue <- t
 	}
 	close(queue)
 	group, ctx := errgroup.WithContext(ctx)
-	for range min(max(c.Jobs, 1), max(len(list), 1)) {
+	for range min(max(c.Jobs, 1), len(list)) {
 		group.Go(func() error { return c.work(ctx, queue) })
 	}
 	return group.Wait()
@@ -81,6 +98,7 @@ func (c *Copier) done(ctx context.Context) (map[chunkKey]bool, error) {
 		return nil, fmt.Errorf("read chunk marks: %w", err)
 	}
 	done := make(map[chunkKey]bool, len(marks))
+	c.Progress.restart()
 	for _, mark := range marks {
 		done[chunkKey{mark.Table, mark.Chunk.Number}] = true
 		c.Progress.add(mark.Table, mark.Sum)
@@ -170,7 +188,7 @@ func (c *Copier) chunk(ctx context.Context, l *link, t task) error {
 	if err != nil {
 		return err
 	}
-	// Rows and mark are lost or kept together, and Finish makes them durable: no need to wait for the disk each time.
+	// Rows and mark are lost or kept together, and Run looks for lost ones: no need to wait for the disk each time.
 	if _, err := tx.Exec(ctx, "set local synchronous_commit = off"); err != nil {
 		return fmt.Errorf("set synchronous_commit: %w", err)
 	}

@@ -71,6 +71,16 @@ func (p *Progress) add(name string, s Sum) {
 	t.bytes.Add(s.Bytes)
 }
 
+// restart forgets all that was counted.
+func (p *Progress) restart() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.tables)
+}
+
 // arrived counts a committed chunk.
 func (p *Progress) arrived(name string) {
 	if p != nil {

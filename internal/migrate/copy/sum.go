@@ -1,7 +1,6 @@
 package copy
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -79,7 +78,7 @@ func (s *Sum) UnmarshalJSON(data []byte) error {
 }
 
 // signature opens every binary COPY stream; four bytes of flags and a counted extension follow.
-var signature = []byte("PGCOPY\n\xff\r\n\x00")
+const signature = "PGCOPY\n\xff\r\n\x00"
 
 const headerSize = 11 + 4 + 4
 
@@ -123,7 +122,7 @@ func (r *Rows) unframe(message []byte) ([]byte, error) {
 	}
 	row := message
 	if !r.begun {
-		if len(row) < headerSize || !bytes.HasPrefix(row, signature) {
+		if len(row) < headerSize || string(row[:len(signature)]) != signature {
 			return nil, fmt.Errorf("COPY stream begins without its signature")
 		}
 		extension := int(binary.BigEndian.Uint32(row[headerSize-4:]))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tenantctl/internal/postgres"
 	"tenantctl/internal/tenant"
 )
 
@@ -20,16 +21,14 @@ const (
 func endSessions(ctx context.Context, conn *pgx.Conn) error {
 	deadline := time.Now().Add(endTimeout)
 	for {
-		rows, err := conn.Query(ctx, `select pg_terminate_backend(pid), pid || ' (' || coalesce(nullif(application_name, ''), 'unnamed') || ' as ' || coalesce(usename, '') || ')'
-			from pg_stat_activity
-			where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend' and application_name not like 'tenantctl/%'`)
-		if err != nil {
-			return endError(err)
-		}
 		var left []string
 		var sent bool
 		var who string
-		if _, err := pgx.ForEachRow(rows, []any{&sent, &who}, func() error { left = append(left, who); return nil }); err != nil {
+		err := postgres.Each(ctx, conn, `select pg_terminate_backend(pid), pid || ' (' || coalesce(nullif(application_name, ''), 'unnamed') || ' as ' || coalesce(usename, '') || ')'
+			from pg_stat_activity
+			where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend' and application_name not like 'tenantctl/%'`,
+			nil, []any{&sent, &who}, func() error { left = append(left, who); return nil })
+		if err != nil {
 			return endError(err)
 		}
 		if len(left) == 0 {

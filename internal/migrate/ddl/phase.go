@@ -65,7 +65,7 @@ func TableOf(s Statement) (schema, table string) {
 		}
 	}
 	for i, word := range words {
-		if !word.Is("on") && !(word.Is("table") && i == 1) {
+		if isAlter := word.Is("table") && i == 1; !isAlter && !word.Is("on") {
 			continue
 		}
 		if i+1 < len(words) && words[i+1].Is("only") {

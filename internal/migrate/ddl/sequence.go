@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"tenantctl/internal/postgres"
 )
 
@@ -25,14 +23,10 @@ func ReadSequences(ctx context.Context, db postgres.Querier, names []Sequence) (
 		for i, s := range part {
 			selects[i] = fmt.Sprintf("select %d::int as at, last_value, is_called from %s", i, postgres.Ident(s.Schema, s.Name))
 		}
-		rows, err := db.Query(ctx, strings.Join(selects, " union all "))
-		if err != nil {
-			return nil, fmt.Errorf("read sequences: %w", err)
-		}
 		var at int
 		var last int64
 		var called bool
-		_, err = pgx.ForEachRow(rows, []any{&at, &last, &called}, func() error {
+		err := postgres.Each(ctx, db, strings.Join(selects, " union all "), nil, []any{&at, &last, &called}, func() error {
 			read = append(read, Sequence{part[at].Schema, part[at].Name, last, called})
 			return nil
 		})

@@ -22,14 +22,10 @@ type Stripped struct {
 
 // ReadStripped lists the foreign keys, unique and primary keys, indexes and triggers of the tables of a schema.
 func ReadStripped(ctx context.Context, db postgres.Querier, schema string, tables []string) (Stripped, error) {
-	rows, err := db.Query(ctx, stripSQL, schema, tables)
-	if err != nil {
-		return Stripped{}, fmt.Errorf("read indexes and constraints of schema %q: %w", schema, err)
-	}
 	var stripped Stripped
 	var s Statement
 	var drop string
-	_, err = pgx.ForEachRow(rows, []any{&s.Kind, &s.Schema, &s.Name, &s.SQL, &drop}, func() error {
+	err := postgres.Each(ctx, db, stripSQL, []any{schema, tables}, []any{&s.Kind, &s.Schema, &s.Name, &s.SQL, &drop}, func() error {
 		if drop != "" {
 			stripped.Drop = append(stripped.Drop, drop)
 		}

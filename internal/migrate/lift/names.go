@@ -5,8 +5,6 @@ import (
 	_ "embed"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	"tenantctl/internal/postgres"
 )
 
@@ -23,13 +21,9 @@ type qualified struct{ schema, name string }
 
 // readNames lists every nameable object outside the system's schemas.
 func readNames(ctx context.Context, db postgres.Querier) (*names, error) {
-	rows, err := db.Query(ctx, namesSQL)
-	if err != nil {
-		return nil, fmt.Errorf("list names: %w", err)
-	}
 	found := &names{schemas: map[string]bool{}, objects: map[qualified]string{}}
 	var schema, name, extension string
-	_, err = pgx.ForEachRow(rows, []any{&schema, &name, &extension}, func() error {
+	err := postgres.Each(ctx, db, namesSQL, nil, []any{&schema, &name, &extension}, func() error {
 		found.schemas[schema] = true
 		if name != "" {
 			found.objects[qualified{schema, name}] = extension

@@ -158,16 +158,12 @@ func populated(ctx context.Context, scratch *pgx.Conn, o Options) ([]string, err
 		return nil, err
 	}
 	defer func() { _ = source.Close(context.WithoutCancel(ctx)) }()
-	rows, err := source.Query(ctx, `select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-		where c.relkind = 'm' and c.relispopulated
-			and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
-		order by c.oid`)
-	if err != nil {
-		return nil, fmt.Errorf("list materialized views: %w", err)
-	}
 	var views []string
 	var schema, name string
-	_, err = pgx.ForEachRow(rows, []any{&schema, &name}, func() error {
+	err = postgres.Each(ctx, source, `select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where c.relkind = 'm' and c.relispopulated
+			and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+		order by c.oid`, nil, []any{&schema, &name}, func() error {
 		target := postgres.Ident(o.Renaming.Schemas[schema], name)
 		var there bool
 		if err := scratch.QueryRow(ctx, `select to_regclass($1) is not null`, target).Scan(&there); err != nil {

@@ -55,7 +55,10 @@ type relation struct {
 
 // unselected lists the relations that stay behind.
 func unselected(ctx context.Context, conn *pgx.Conn, selected func(schema, name string) bool) ([]relation, error) {
-	rows, err := conn.Query(ctx, `
+	var found []relation
+	var oid uint32
+	var schema, name, kind string
+	err := postgres.Each(ctx, conn, `
 		select c.oid, n.nspname, c.relname, case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table'
 			when 'S' then 'sequence' else 'table' end
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -64,14 +67,7 @@ func unselected(ctx context.Context, conn *pgx.Conn, selected func(schema, name 
 				and (d.deptype = 'e' or (c.relkind = 'S' and d.refobjsubid > 0 and d.deptype in ('a', 'i'))))
 			and not (c.relkind = 'S' and exists (select from pg_depend d
 				where d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.classid = 'pg_attrdef'::regclass))
-		order by c.oid desc`)
-	if err != nil {
-		return nil, fmt.Errorf("list relations: %w", err)
-	}
-	var found []relation
-	var oid uint32
-	var schema, name, kind string
-	_, err = pgx.ForEachRow(rows, []any{&oid, &schema, &name, &kind}, func() error {
+		order by c.oid desc`, nil, []any{&oid, &schema, &name, &kind}, func() error {
 		if !selected(schema, name) {
 			found = append(found, relation{oid, kind, postgres.Ident(schema, name)})
 		}
@@ -89,15 +85,11 @@ func cutKeys(ctx context.Context, conn *pgx.Conn, drops []relation) ([]inspect.F
 	for i, drop := range drops {
 		oids[i] = drop.oid
 	}
-	rows, err := conn.Query(ctx, `
-		select conname, conrelid::regclass::text, confrelid::regclass::text from pg_constraint
-		where contype = 'f' and confrelid = any($1::oid[]) and not conrelid = any($1::oid[]) order by 2, 1`, oids)
-	if err != nil {
-		return nil, fmt.Errorf("list foreign keys: %w", err)
-	}
 	var findings []inspect.Finding
 	var name, from, to string
-	_, err = pgx.ForEachRow(rows, []any{&name, &from, &to}, func() error {
+	err := postgres.Each(ctx, conn, `
+		select conname, conrelid::regclass::text, confrelid::regclass::text from pg_constraint
+		where contype = 'f' and confrelid = any($1::oid[]) and not conrelid = any($1::oid[]) order by 2, 1`, []any{oids}, []any{&name, &from, &to}, func() error {
 		findings = append(findings, inspect.Finding{
 			Severity: inspect.Warning, Code: "foreign-key-cut", Object: "foreign key " + name + " of " + from,
 			Message: "references " + to + ", which isn't lifted: the column is carried, the constraint isn't",

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tenantctl/internal/migrate/copy"
+	"tenantctl/internal/postgres"
 )
 
 // Reader reads sums of rows back, several chunks at once.
@@ -67,17 +68,13 @@ func (r Reader) sized(ctx context.Context, tables []copy.Table) ([]copy.Table, e
 	for i, t := range tables {
 		schemas[i], names[i] = t.Target.Schema, t.Target.Name
 	}
-	rows, err := conn.Query(ctx, `
+	sized := make([]copy.Table, 0, len(tables))
+	var at, pages, bytes int64
+	err = postgres.Each(ctx, conn, `
 		select w.at, pg_relation_size(c.oid) / current_setting('block_size')::int8, pg_table_size(c.oid)
 		from unnest($1::text[], $2::text[]) with ordinality w (schema, name, at)
 		join pg_namespace n on n.nspname = w.schema
-		join pg_class c on c.relnamespace = n.oid and c.relname = w.name`, schemas, names)
-	if err != nil {
-		return nil, fmt.Errorf("size the tenant's tables: %w", err)
-	}
-	sized := make([]copy.Table, 0, len(tables))
-	var at, pages, bytes int64
-	_, err = pgx.ForEachRow(rows, []any{&at, &pages, &bytes}, func() error {
+		join pg_class c on c.relnamespace = n.oid and c.relname = w.name`, []any{schemas, names}, []any{&at, &pages, &bytes}, func() error {
 		t := tables[at-1]
 		t.Source.Pages, t.Source.Bytes = pages, bytes
 		sized = append(sized, t)
