@@ -1,0 +1,56 @@
+# CI calls these targets and nothing else: what passes here passes there.
+.DEFAULT_GOAL := help
+
+# The version is Git's where there is Git.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X tenantctl/internal/cli.version=$(VERSION)
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what is missing: PostgreSQL, RabbitMQ, linter (apt-get or Homebrew)
+	@scripts/setup.sh postgres broker race lint
+
+.PHONY: build
+build: ## Build bin/tenantctl, one static file
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o bin/tenantctl ./cmd/tenantctl
+
+.PHONY: test
+test: lint ## Run every test on servers of its own; under 15 minutes on two cores
+	@scripts/setup.sh postgres broker race
+	scripts/test.sh
+
+.PHONY: race
+race: ## Run every test under the race detector
+	@scripts/setup.sh postgres broker race
+	CGO_ENABLED=1 go test -race -p 2 -timeout 60m ./...
+
+.PHONY: lint
+lint: verify ## Check style and the import rules of the rooms
+	@scripts/setup.sh lint
+	bin/tools/golangci-lint run ./...
+
+.PHONY: bench
+bench: build ## Measure against the peers; prints ratios
+	@scripts/setup.sh postgres bench
+	go test -run '^$$' -bench . -benchtime 1x -timeout 2h ./test/bench/...
+
+.PHONY: soak
+soak: ## Run the long random-fault tests
+	@scripts/setup.sh postgres broker
+	go test -tags soak -run Soak -timeout 12h -v ./...
+
+.PHONY: demo
+demo: build ## Show the product on this machine, and check what it shows
+	@scripts/setup.sh postgres
+	go run ./test/demo
+
+.PHONY: generate
+generate: ## Write generated files anew
+	go generate ./...
+
+.PHONY: verify
+verify: ## Fail where a generated file isn't what its source makes
+	@scripts/verify.sh
