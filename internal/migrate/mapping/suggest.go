@@ -1,0 +1,62 @@
+package mapping
+
+import (
+	"fmt"
+	"strings"
+)
+
+// didYouMean ends a message about an unknown word: with the known word that was likely meant, else with what there is.
+func didYouMean(word string, known []string, kinds string) string {
+	if near := nearest(word, known); near != "" {
+		return fmt.Sprintf("; did you mean %s?", near)
+	}
+	switch {
+	case len(known) == 0:
+		return "; there are no " + kinds
+	case len(known) > 12:
+		return fmt.Sprintf("; there are %d %s", len(known), kinds)
+	}
+	return fmt.Sprintf("; known %s: %s", kinds, strings.Join(known, ", "))
+}
+
+// nearest is the known word that differs least from the word, "" if none is close: a third of its letters may differ. Quotes,
+// capitals and underscores don't count, so that order_id finds "OrderID".
+func nearest(word string, known []string) string {
+	wanted := squeeze(word)
+	best, least := "", max(1, len(wanted)/3)+1
+	for _, candidate := range known {
+		if d := distance(wanted, squeeze(candidate)); d < least {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+func squeeze(word string) string {
+	const longest = 128
+	if len(word) > longest {
+		word = word[:longest]
+	}
+	return strings.NewReplacer(`"`, "", "_", "", "-", "").Replace(strings.ToLower(word))
+}
+
+// distance counts the bytes to insert, drop or change to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
