@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tenantctl/internal/postgres"
+	"tenantctl/internal/tenant"
 )
 
 var (
@@ -37,6 +38,9 @@ func Read(ctx context.Context, db postgres.Querier) (*Catalog, error) {
 		catalog, err = read(ctx, tx)
 		return err
 	})
+	if postgres.Code(err) == "22021" { // character_not_in_repertoire
+		err = tenant.WithHint(err, "a name or a default in this database isn't valid UTF-8, and its encoding SQL_ASCII doesn't say what it is: rename or redefine it")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)
 	}

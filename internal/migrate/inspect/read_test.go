@@ -159,8 +159,9 @@ func TestReadExtensions(t *testing.T) {
 
 func TestReadSearchPath(t *testing.T) {
 	t.Parallel()
+	user := localtest.Prefix(t) + "user"
 	conn := database(t, `create schema app; create schema "Odd, ""Schema"; create schema extensions; create extension citext schema extensions`)
-	user, database := localtest.Prefix(t)+"user", postgres.Ident(conn.Config().Database)
+	database := postgres.Ident(conn.Config().Database)
 	run(t, conn, `create role `+user+` login password 'secret'`)
 	path := func() []string { return read(t, as(t, conn, user)).SearchPath }
 

@@ -15,7 +15,7 @@ with space as (
     union all
     -- The OID of an index isn't of its definition: REINDEX CONCURRENTLY gives another one.
     select row('index', c.relname, c.reloptions, i.indrelid, i.indnkeyatts, i.indisunique, i.indisprimary, i.indisexclusion, i.indimmediate,
-        i.indisclustered, i.indisvalid, i.indisreplident, i.indkey, i.indcollation, i.indclass, i.indoption, i.indexprs::text, i.indpred::text)::text
+        i.indisclustered, i.indisvalid, i.indisreplident, i.indkey, to_jsonb(i) -> 'indnullsnotdistinct', i.indcollation, i.indclass, i.indoption, i.indexprs::text, i.indpred::text)::text
     from relation c join pg_index i on i.indexrelid = c.oid
     union all
     select row('column', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated, a.attisdropped,
@@ -25,7 +25,7 @@ with space as (
     select row('default', d.adrelid, d.adnum, d.adbin::text)::text
     from pg_attrdef d join relation c on c.oid = d.adrelid
     union all
-    select row('constraint', k.connamespace, k.conname, k.contype, k.condeferrable, k.condeferred, k.convalidated, k.conrelid, k.contypid, k.confrelid,
+    select row('constraint', k.oid, k.connamespace, k.conname, k.contype, k.condeferrable, k.condeferred, k.convalidated, k.conrelid, k.contypid, k.confrelid,
         k.confupdtype, k.confdeltype, k.confmatchtype, k.connoinherit, k.conkey, k.confkey, k.conexclop, k.conbin::text)::text
     from pg_constraint k join space on space.oid = k.connamespace
     union all
@@ -72,7 +72,7 @@ with space as (
     select row('operator class', o.oid, o.opcnamespace, o.opcname, o.opcfamily, o.opcintype, o.opcdefault)::text
     from pg_opclass o join space on space.oid = o.opcnamespace
     union all
-    select row('collation', c.oid, c.collnamespace, c.collname, c.collprovider, c.collcollate, to_jsonb(c) -> 'colliculocale')::text
+    select row('collation', c.oid, c.collnamespace, c.collname, c.collprovider, c.collcollate, coalesce(to_jsonb(c) -> 'colllocale', to_jsonb(c) -> 'colliculocale'))::text
     from pg_collation c join space on space.oid = c.collnamespace
     union all
     select row('cast', c.castsource, c.casttarget, c.castfunc, c.castcontext, c.castmethod)::text from pg_cast c where c.oid >= 16384
