@@ -23,7 +23,7 @@ type decoder struct {
 }
 
 // expansion is how many nodes more than it has bytes a file may come to by its aliases.
-const expansion = 1_000_000
+const expansion = 250_000
 
 func newDecoder(s source) *decoder {
 	return &decoder{
@@ -37,6 +37,9 @@ func (d *decoder) place(node *yaml.Node) Place {
 }
 
 func (d *decoder) problem(node *yaml.Node, format string, args ...any) {
+	if d.budget < -1 {
+		return
+	}
 	d.problems = append(d.problems, &Problem{Place: d.place(node), Path: d.path.String(), Message: fmt.Sprintf(format, args...)})
 }
 
@@ -44,6 +47,7 @@ func (d *decoder) problem(node *yaml.Node, format string, args ...any) {
 func (d *decoder) spend(node *yaml.Node) bool {
 	d.budget--
 	if d.budget == -1 {
+		d.problems = nil // they are multiplied too
 		d.problem(node, "aliases make too much of this file; write less of it with * and <<")
 	}
 	return d.budget >= 0
@@ -259,25 +263,17 @@ func (d *decoder) list(node *yaml.Node, out reflect.Value, f *field) {
 	}
 	list := reflect.MakeSlice(out.Type(), len(node.Content), len(node.Content))
 	out.Set(list)
+	seen := make(map[string]bool)
 	for i, item := range node.Content {
 		d.path = append(d.path, segment{index: i, inList: true})
 		d.decode(item, item, list.Index(i), f)
-		if f.unique {
-			d.checkUnique(node.Content, i)
+		if text, ok := d.plain(resolved(item)); ok && f.unique {
+			if seen[text] {
+				d.problem(item, "given twice")
+			}
+			seen[text] = true
 		}
 		d.path = d.path[:len(d.path)-1]
-	}
-}
-
-func (d *decoder) checkUnique(items []*yaml.Node, i int) {
-	for _, before := range items[:i] {
-		if !d.spend(items[i]) {
-			return
-		}
-		if resolved(before).Kind == yaml.ScalarNode && resolved(before).Value == resolved(items[i]).Value {
-			d.problem(items[i], "given twice")
-			return
-		}
 	}
 }
 

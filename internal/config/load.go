@@ -89,7 +89,7 @@ func build(name, dir string, sources []source) (*File, error) {
 	return f, nil
 }
 
-// read decodes one file; nil where it isn't YAML.
+// read decodes one file; nil where it isn't YAML or too much of it.
 func (s source) read() (*document, Problems) {
 	if decoded := readPieces(s, minPiece); decoded != nil {
 		return decoded, nil
@@ -101,7 +101,11 @@ func (s source) read() (*document, Problems) {
 		return nil, problems
 	}
 	d := newDecoder(s)
-	return d.document(root), d.problems
+	decoded := d.document(root)
+	if d.budget < 0 {
+		return nil, d.problems
+	}
+	return decoded, d.problems
 }
 
 // document decodes a file from its top.

@@ -26,7 +26,7 @@ type piece struct {
 // bytes. It is nil where the file isn't laid out for that.
 func pieces(s source, size int) (head piece, parts []piece) {
 	begin, end, indent := tenantLines(s.data)
-	if end-begin < 2*size || bytes.HasPrefix(s.data, []byte("\xfe\xff")) || bytes.HasPrefix(s.data, []byte("\xff\xfe")) {
+	if end-begin < 2*size || hasOddBreaks(s.data) {
 		return piece{}, nil
 	}
 	lines := bytes.Count(s.data[begin:end], []byte("\n"))
@@ -45,8 +45,21 @@ func pieces(s source, size int) (head piece, parts []piece) {
 	return head, parts
 }
 
-// tenantLines is the span of the lines below "tenants:" and the indentation of the first; an empty span where there is none
-// or the lines don't keep to it.
+// hasOddBreaks tells whether YAML sees lines where "\n" doesn't end them.
+func hasOddBreaks(data []byte) bool {
+	if bytes.Count(data, []byte("\r")) != bytes.Count(data, []byte("\r\n")) {
+		return true
+	}
+	for _, char := range []string{"\u0085", "\u2028", "\u2029"} {
+		if bytes.Contains(data, []byte(char)) {
+			return true
+		}
+	}
+	return false
+}
+
+// tenantLines is the span of the lines below "tenants:", from the first name on, and the indentation of that name; an empty
+// span where there is none or the lines don't keep to it.
 func tenantLines(data []byte) (begin, end, indent int) {
 	const key = "\ntenants:"
 	at := bytes.Index(data, []byte(key))
@@ -54,7 +67,7 @@ func tenantLines(data []byte) (begin, end, indent int) {
 		return 0, 0, 0
 	}
 	next := bytes.IndexByte(data[at+1:], '\n')
-	if next < 0 || len(bytes.TrimSpace(data[at+len(key):at+1+next])) > 0 {
+	if next < 0 || !nothingFollows(data[at+len(key):at+1+next]) {
 		return 0, 0, 0
 	}
 	begin = at + 1 + next + 1
@@ -70,7 +83,7 @@ func tenantLines(data []byte) (begin, end, indent int) {
 			case depth == 0:
 				return begin, end, indent
 			case indent == 0:
-				indent = depth
+				begin, indent = end, depth
 			case depth < indent:
 				return 0, 0, 0
 			}
@@ -78,6 +91,12 @@ func tenantLines(data []byte) (begin, end, indent int) {
 		end += len(line)
 	}
 	return begin, end, indent
+}
+
+// nothingFollows tells whether the rest of a key's line is a comment at most.
+func nothingFollows(rest []byte) bool {
+	text := bytes.TrimLeft(rest, " ")
+	return len(bytes.TrimSpace(text)) == 0 || len(text) < len(rest) && text[0] == '#'
 }
 
 // nextName is where the first line at or after from begins that can only be a tenant's name.
