@@ -19,6 +19,9 @@ import (
 // brokerReadyTimeout is long: a node boots in some 8 s alone on two cores, and it is seldom alone.
 const brokerReadyTimeout = 2 * time.Minute
 
+// helperTimeout is how long programs that a node started may take to notice that it is gone.
+const helperTimeout = 5 * time.Second
+
 // Broker is a private RabbitMQ node together with the port mapper daemon (epmd) that Erlang needs. Its methods are for one
 // goroutine at a time.
 type Broker struct {
@@ -135,12 +138,24 @@ func (b *Broker) launch(server, epmd string) error {
 func (b *Broker) nodeWord() string { return "-" + Superuser + " " + b.node }
 func (b *Broker) epmdWord() string { return "epmd -port " + strconv.Itoa(b.epmdPort) + " -address" }
 
-// stop ends the node, then its port mapper.
+// stop ends the node, then its port mapper, and waits for what the node had started: name resolver, disk monitor.
 func (b *Broker) stop(ctx context.Context) error {
 	if err := errors.Join(b.process.end(ctx, syscall.SIGTERM), b.epmd.end(ctx, syscall.SIGTERM)); err != nil {
 		return fmt.Errorf("stop the private RabbitMQ: %w", err)
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), helperTimeout)
+	defer cancel()
+	for {
+		helpers := processesAt(b.dir)
+		if len(helpers) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return killAll(helpers)
+		case <-time.After(pollInterval):
+		}
+	}
 }
 
 // waitReady waits until the node answers AMQP, ends, or time is up.

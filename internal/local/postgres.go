@@ -75,7 +75,7 @@ func (p *Postgres) Start(ctx context.Context) error {
 		return err
 	}
 	if err := p.waitReady(ctx); err != nil {
-		return errors.Join(err, p.process.end(ctx, syscall.SIGQUIT))
+		return errors.Join(err, p.process.end(ctx, syscall.SIGINT))
 	}
 	return nil
 }
@@ -100,7 +100,8 @@ func (p *Postgres) programs() (postgres.Tools, error) {
 // Stop ends the server: sessions are cut off, what was committed stays.
 func (p *Postgres) Stop(ctx context.Context) error { return p.end(ctx, syscall.SIGINT) }
 
-// Kill ends the server as a crash would: the next start recovers from the WAL.
+// Kill ends the server as a crash would: the next start recovers from the WAL. It may leave shared memory until then, so that
+// Stop is the way to end a server for good.
 func (p *Postgres) Kill(ctx context.Context) error { return p.end(ctx, syscall.SIGQUIT) }
 
 // Restart stops the server and starts it on the same port.

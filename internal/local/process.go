@@ -175,6 +175,31 @@ func listProcess(word string) (*process, error) {
 	return nil, nil //nolint:nilnil // as above
 }
 
+// processesAt finds the processes whose home is a folder. Systems without /proc have none to tell.
+func processesAt(home string) []int {
+	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the only error is a bad pattern
+	var found []int
+	for _, path := range paths {
+		environment, err := os.ReadFile(path)
+		if err != nil || !strings.Contains("\x00"+string(environment), "\x00HOME="+home+"\x00") {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
+func killAll(pids []int) error {
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("kill process %d: %w", pid, err)
+		}
+	}
+	return nil
+}
+
 // words is a command line with blanks between its arguments.
 func words(cmdline []byte) string { return strings.ReplaceAll(string(cmdline), "\x00", " ") }
 

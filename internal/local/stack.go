@@ -225,10 +225,21 @@ func Down(ctx context.Context, dir string, data Data) error {
 	if err != nil {
 		return err
 	}
-	if err := s.stop(ctx, data); err != nil || data == KeepData {
+	if err := s.stop(ctx); err != nil || data == KeepData {
 		return err
 	}
 	return s.remove()
+}
+
+func (s *Stack) stop(ctx context.Context) error {
+	var errs []error
+	if s.Broker != nil {
+		errs = append(errs, s.Broker.stop(ctx))
+	}
+	if s.Postgres != nil {
+		errs = append(errs, s.Postgres.Stop(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 // remove removes the files, the record last: a Down that was killed can be run again.
@@ -244,20 +255,6 @@ func (s *Stack) remove() error {
 		}
 	}
 	return removeHome(s.Dir)
-}
-
-// stop ends the servers; PostgreSQL writes no last checkpoint when its data go anyway.
-func (s *Stack) stop(ctx context.Context, data Data) error {
-	var errs []error
-	if s.Broker != nil {
-		errs = append(errs, s.Broker.stop(ctx))
-	}
-	if s.Postgres != nil && data == KeepData {
-		errs = append(errs, s.Postgres.Stop(ctx))
-	} else if s.Postgres != nil {
-		errs = append(errs, s.Postgres.Kill(ctx))
-	}
-	return errors.Join(errs...)
 }
 
 func fileExists(path string) bool {

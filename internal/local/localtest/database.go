@@ -92,7 +92,12 @@ func connect(t testing.TB, dsn string) *pgx.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	conn, err := postgres.Connect(ctx, dsn, postgres.Options{Application: "localtest"})
+	conn, err := postgres.Connect(ctx, dsn, options())
 	require.NoError(t, err)
 	return conn
+}
+
+// options let a session work on a database that a test has left read only.
+func options() postgres.Options {
+	return postgres.Options{Application: "localtest", Settings: map[string]string{"default_transaction_read_only": "off"}}
 }

@@ -84,7 +84,7 @@ func dropRole(t testing.TB, server *local.Postgres, role string) {
 		return
 	}
 	for _, database := range texts(t, conn, `select datname from pg_database where datallowconn`) {
-		other, err := postgres.Connect(ctx, server.DSN(database), postgres.Options{Application: "localtest"})
+		other, err := postgres.Connect(ctx, server.DSN(database), options())
 		if err != nil {
 			continue // a parallel test dropped it
 		}

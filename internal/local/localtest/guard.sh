@@ -5,7 +5,7 @@ cat >/dev/null
 [ -d "$dir" ] || exit 0
 # A postmaster that is asked to end cleans up after itself.
 find "$dir" -name postmaster.pid | while read -r lock; do
-	kill -QUIT "$(head -n 1 "$lock")"
+	kill -INT "$(head -n 1 "$lock")"
 	tries=0
 	while [ -f "$lock" ] && [ "$tries" -lt 100 ]; do
 		sleep 0.1

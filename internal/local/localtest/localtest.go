@@ -65,7 +65,7 @@ func NewServer(t testing.TB, settings map[string]string, opts ServerOptions) *lo
 	server, err := start(dir, settings)
 	require.NoError(t, err, "start a private PostgreSQL")
 	t.Cleanup(func() {
-		require.NoError(t, server.Kill(context.Background()), "stop a private PostgreSQL")
+		require.NoError(t, server.Stop(context.Background()), "stop a private PostgreSQL")
 	})
 	return server
 }
@@ -137,7 +137,7 @@ func (s *state) close() error {
 	defer s.mutex.Unlock()
 	var errs []error
 	if s.main != nil {
-		errs = append(errs, s.main.Kill(context.Background()))
+		errs = append(errs, s.main.Stop(context.Background()))
 	}
 	for _, root := range s.roots {
 		errs = append(errs, root.close())
