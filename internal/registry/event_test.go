@@ -69,6 +69,7 @@ func TestEventsWaitForLowerIDs(t *testing.T) {
 		before := types(t, r)
 		tx, err := r.Pool().Begin(ctx)
 		require.NoError(t, err)
+		defer func() { _ = tx.Rollback(context.Background()) }() // a failed check must not leave it to the pool's end
 		require.NoError(t, PublishIn(ctx, tx, tenant.Event{Type: "slow", Message: "slow"}))
 		publish(t, r, "", "fast")
 		require.Equal(t, before, types(t, r), "a higher id was shown before a lower one")
@@ -85,7 +86,7 @@ func TestEventsDoNotWaitForOthers(t *testing.T) {
 	ctx, r := setup(t)
 	tx, err := r.Pool().Begin(ctx)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, tx.Rollback(ctx)) }()
+	defer func() { _ = tx.Rollback(context.Background()) }()
 	_, err = tx.Exec(ctx, `create table public.long_copy (id int)`)
 	require.NoError(t, err)
 	publish(t, r, "", "first")

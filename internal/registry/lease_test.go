@@ -44,6 +44,27 @@ func TestLeaseIsHeldByOne(t *testing.T) {
 	require.NoError(t, third.Release(ctx))
 }
 
+// A check that its caller gives up on doesn't close the session that is the lease.
+func TestInterruptedCheckKeepsTheLease(t *testing.T) {
+	t.Parallel()
+	ctx, r := setup(t)
+	lease, err := r.Acquire(ctx, leaseOf, "ann")
+	require.NoError(t, err)
+	conn := connect(t, r.dsn)
+	_, err = conn.Exec(ctx, `begin; lock table tenantctl.lease in access exclusive mode`)
+	require.NoError(t, err)
+	impatient, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	checked := make(chan error)
+	go func() { checked <- lease.Check(impatient) }()
+	<-impatient.Done()
+	_, err = conn.Exec(ctx, `commit`)
+	require.NoError(t, err)
+	require.NoError(t, <-checked)
+	require.NoError(t, lease.Check(ctx))
+	require.NoError(t, lease.Release(ctx))
+}
+
 // Many want the lease again and again; never do two have it, and tokens only rise.
 func TestLeaseUnderContention(t *testing.T) {
 	t.Parallel()
@@ -214,6 +235,32 @@ func takeOverWhenStale(t *testing.T, r *Registry) *Lease {
 	}
 	require.Fail(t, "the stopped holder keeps its lease")
 	return nil
+}
+
+// The token rises before the silent holder's session is ended, once, however many saw its silence.
+func TestTakingOverRaisesTheTokenOnce(t *testing.T) {
+	t.Parallel()
+	ctx, r := setup(t)
+	silent, err := r.Acquire(ctx, leaseOf, "silent")
+	require.NoError(t, err)
+	defer func() { require.ErrorIs(t, silent.Release(ctx), tenant.ErrLeaseLost) }()
+	taker := connect(t, r.dsn)
+	held, err := r.holder(ctx, taker, leaseOf)
+	require.NoError(t, err)
+	require.Equal(t, silent.Token(), held.Token)
+	require.True(t, held.Known)
+	require.False(t, held.Stale)
+	seen := *held
+	seen.PID = 0 // so that its session isn't ended
+	for range 2 {
+		require.NoError(t, takeOver(ctx, taker, leaseOf, "taker", &seen))
+	}
+	require.Equal(t, []string{"lease.taken_over"}, types(t, r))
+	raised, err := r.holder(ctx, taker, leaseOf)
+	require.NoError(t, err)
+	require.Greater(t, raised.Token, silent.Token())
+	require.Equal(t, held.PID, raised.PID)
+	require.ErrorIs(t, silent.Check(ctx), tenant.ErrLeaseLost, "its session lives, its lease doesn't")
 }
 
 // Two ask at once for the lease of a stopped holder: one gets it, the other is told who has it now.
