@@ -100,8 +100,7 @@ func (p *Postgres) programs() (postgres.Tools, error) {
 // Stop ends the server: sessions are cut off, what was committed stays.
 func (p *Postgres) Stop(ctx context.Context) error { return p.end(ctx, syscall.SIGINT) }
 
-// Kill ends the server as a crash would: the next start recovers from the WAL. It may leave shared memory until then, so that
-// Stop is the way to end a server for good.
+// Kill ends the server as a crash would: the next start recovers from the WAL.
 func (p *Postgres) Kill(ctx context.Context) error { return p.end(ctx, syscall.SIGQUIT) }
 
 // Restart stops the server and starts it on the same port.
