@@ -21,11 +21,14 @@ const Offline Mode = "offline"
 type Options struct {
 	// Mode is Offline; "" means the same.
 	Mode Mode
-	// Lift tells that the whole schema is carried as it is. Without it rows only are carried (by a mapping), and what the
-	// schema is made of doesn't matter.
+	// Lift tells that the whole schema is carried as it is. Without it rows are carried by a mapping, and what the schema is
+	// made of doesn't matter, but for the tables Selected.
 	Lift bool
-	// Selected tells which tables' rows are carried; nil: every table's. Writes are stopped on all of them anyway.
+	// Selected tells, in a move by mapping, which tables are lifted as they are beside the mapped ones; nil: none.
 	Selected func(schema, table string) bool
+	// Moved tells which tables' rows are carried, mapped or lifted; nil: every table's. Writes are stopped on all of them
+	// anyway.
+	Moved func(schema, table string) bool
 	// TargetSchema is the tenant's schema; "" where it isn't known yet.
 	TargetSchema string
 	// Tools are the client programs that dump; the zero value where none is run.
@@ -92,12 +95,13 @@ func (c *checker) checks() []check {
 		{"objects", c.objects},
 		{"what stays behind", c.leftBehind},
 		{"tables", c.tables},
+		{"column types", c.columnTypes},
 		{"encodings", c.encodings},
 	}
 	all = append(all, c.offlineChecks()...)
 	if c.opts.Lift {
 		all = append(all, check{"extensions", c.extensions}, check{"code", c.code}, check{"collations", c.collations},
-			check{"column types", c.columnTypes}, check{"names", c.names})
+			check{"names", c.names})
 	}
 	return all
 }
@@ -130,9 +134,14 @@ func (c *checker) add(severity Severity, code, object, message, hint string) {
 	c.found = append(c.found, Finding{Severity: severity, Code: code, Object: object, Message: message, Hint: hint})
 }
 
-// selected tells whether a table's rows are carried.
-func (c *checker) selected(schema, table string) bool {
-	return c.opts.Selected == nil || c.opts.Selected(schema, table)
+// moved tells whether a table's rows are carried.
+func (c *checker) moved(schema, table string) bool {
+	return c.opts.Moved == nil || c.opts.Moved(schema, table)
+}
+
+// lifted tells whether a table is carried as it is.
+func (c *checker) lifted(schema, table string) bool {
+	return c.opts.Lift || (c.opts.Selected != nil && c.opts.Selected(schema, table))
 }
 
 func (c *checker) database() string { return "database " + quote(c.catalog.Server.Database) }

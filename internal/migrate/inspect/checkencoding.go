@@ -51,7 +51,7 @@ func (c *checker) encodings(ctx context.Context) error {
 func (c *checker) probed() []Table {
 	var tables []Table
 	for _, t := range c.catalog.Tables {
-		if t.Kind == Ordinary && len(t.Columns) > 0 && c.selected(t.Schema, t.Name) {
+		if t.Kind == Ordinary && len(t.Columns) > 0 && c.moved(t.Schema, t.Name) {
 			tables = append(tables, t)
 		}
 	}
@@ -69,7 +69,7 @@ func (c *checker) asciiText(ctx context.Context) error {
 		}
 		if rows.total > 0 {
 			failed++
-			c.refuse("encoding", "table "+t.Relation.String(), fmt.Sprintf("has %s whose bytes aren't valid UTF-8, in a database that doesn't say what they are (SQL_ASCII): %s", count(rows.total, "row"), rows),
+			c.refuse("encoding", "table "+t.String(), fmt.Sprintf("has %s whose bytes aren't valid UTF-8, in a database that doesn't say what they are (SQL_ASCII): %s", count(rows.total, "row"), rows),
 				"rewrite them by what the application wrote, for WIN1252: SET c = convert_from(convert(convert_to(c, 'SQL_ASCII'), 'WIN1252', 'UTF8'), 'SQL_ASCII')")
 		}
 	}
@@ -133,7 +133,7 @@ func (c *checker) convertible(ctx context.Context, t Table, step conversion) err
 	if err != nil {
 		return err
 	}
-	c.refuse("encoding", "table "+t.Relation.String(), fmt.Sprintf("has %s with characters that %s has and %s hasn't (%s): %s", count(rows.total, "row"), step.from, step.to, hexList(bad), rows),
+	c.refuse("encoding", "table "+t.String(), fmt.Sprintf("has %s with characters that %s has and %s hasn't (%s): %s", count(rows.total, "row"), step.from, step.to, hexList(bad), rows),
 		"replace these characters")
 	return nil
 }

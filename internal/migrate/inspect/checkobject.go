@@ -43,10 +43,14 @@ func (c *checker) code(ctx context.Context) error {
 
 func codeVerdicts() map[string]verdict {
 	return map[string]verdict{
-		"native-function": {severity: Refusal, message: "is compiled code (language %s), which works only where its library is installed and could read every tenant's data",
-			hint: "drop it, or rewrite it in SQL or PL/pgSQL"},
-		"untrusted-language": {severity: Refusal, message: "is in language %s, which isn't trusted: on a shared server it could read every tenant's files and data",
-			hint: "rewrite it in a trusted language"},
+		"native-function": {
+			severity: Refusal, message: "is compiled code (language %s), which works only where its library is installed and could read every tenant's data",
+			hint: "drop it, or rewrite it in SQL or PL/pgSQL",
+		},
+		"untrusted-language": {
+			severity: Refusal, message: "is in language %s, which isn't trusted: on a shared server it could read every tenant's files and data",
+			hint: "rewrite it in a trusted language",
+		},
 		"leakproof":          {severity: Refusal, superuser: true, message: "is LEAKPROOF, which only a superuser may say", hint: "ALTER FUNCTION ... NOT LEAKPROOF, or give the tenant's instance the DSN of a superuser"},
 		"support-function":   {severity: Refusal, superuser: true, message: "has a planner support function, which only a superuser may set", hint: asSuperuser},
 		"internal-aggregate": {severity: Refusal, superuser: true, message: "keeps its state in type internal, which only a superuser may make", hint: asSuperuser},
@@ -54,8 +58,10 @@ func codeVerdicts() map[string]verdict {
 		"binary-cast":        {severity: Refusal, superuser: true, message: "is WITHOUT FUNCTION, which only a superuser may make", hint: asSuperuser},
 		"language":           {severity: Refusal, message: "isn't an extension's, and a language belongs to the whole database", hint: "drop it, and install it as an extension"},
 		"transform":          {severity: Refusal, message: "belongs to the whole database: it would change every tenant's functions", hint: "drop it"},
-		"foreign-cast": {severity: Warning, message: "joins two types that aren't the client's own; it stays behind, since it would work for every tenant",
-			hint: "look for statements that rely on it, and cast in them"},
+		"foreign-cast": {
+			severity: Warning, message: "joins two types that aren't the client's own; it stays behind, since it would work for every tenant",
+			hint: "look for statements that rely on it, and cast in them",
+		},
 		"security-definer": {severity: Warning, message: "runs with the rights of its owner (here %s), after the move of the role that owns the tenant's schema", hint: "check what it may touch"},
 	}
 }
@@ -67,7 +73,7 @@ func (c *checker) objects(ctx context.Context) error {
 			return v, true
 		}
 		if v, ok := objectVerdicts()[r.Kind]; ok && c.opts.Lift {
-			return v, !(r.Kind == "dictionary-file" && builtinStopwords(r.Detail))
+			return v, r.Kind != "dictionary-file" || !builtinStopwords(r.Detail)
 		}
 		return verdict{}, false
 	})
@@ -88,14 +94,16 @@ func anyMoveVerdicts() map[string]verdict {
 func objectVerdicts() map[string]verdict {
 	return map[string]verdict{
 		"base-type": {severity: Refusal, message: "is a type made of compiled functions", hint: "use a domain or a composite type instead"},
-		"operator-class": {severity: Refusal, superuser: true, message: "decides how indexes compare, which only a superuser may define",
-			hint: asSuperuser},
+		"operator-class": {
+			severity: Refusal, superuser: true, message: "decides how indexes compare, which only a superuser may define",
+			hint: asSuperuser,
+		},
 		"access-method": {severity: Refusal, message: "is compiled code and belongs to the whole database", hint: "drop it, with the tables or indexes that use it rebuilt"},
 		"text-search":   {severity: Refusal, message: "is made of compiled functions, which only a superuser may define", hint: "use one of PostgreSQL's own"},
-		"dictionary-file": {severity: Warning, message: "reads files of the server: %s; without them on the target server nothing that uses it loads",
-			hint: "copy them into the target server's tsearch_data folder"},
-		"foreign-table": {severity: Refusal, message: "has its rows on server %s, which a shared instance doesn't reach: what it shows can't be carried",
-			hint: "drop it, or make a table of its rows"},
+		"dictionary-file": {
+			severity: Warning, message: "reads files of the server: %s; without them on the target server nothing that uses it loads",
+			hint: "copy them into the target server's tsearch_data folder",
+		},
 		"default-acl":     {severity: Note, message: "stays behind: grants are the platform's"},
 		"system-object":   {severity: Refusal, message: "was put into %s, which belongs to PostgreSQL and to every tenant", hint: "move it into a schema of the client's"},
 		"extension-space": {severity: Refusal, message: "lies in a schema that belongs to extension %s", hint: "ALTER ... SET SCHEMA to one of the client's"},
@@ -110,8 +118,10 @@ func builtinStopwords(options string) bool {
 			return false
 		}
 	}
-	languages := []string{"danish", "dutch", "english", "finnish", "french", "german", "hungarian", "italian", "nepali", "norwegian", "portuguese", "russian",
-		"spanish", "swedish", "turkish"}
+	languages := []string{
+		"danish", "dutch", "english", "finnish", "french", "german", "hungarian", "italian", "nepali", "norwegian", "portuguese", "russian",
+		"spanish", "swedish", "turkish",
+	}
 	for _, language := range languages {
 		if strings.Contains(lower, "stopwords = '"+language+"'") {
 			return true

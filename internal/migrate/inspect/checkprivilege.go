@@ -174,7 +174,7 @@ func (c *checker) reading(rights rightsRow, relations []relationRights) {
 		case r.Readable:
 		case r.Sequence:
 			sequences[r.Schema] = append(sequences[r.Schema], r.String())
-		case c.opts.Lift || c.selected(r.Schema, r.Name): // a dump locks every table, which takes SELECT
+		case c.opts.Lift || c.opts.Tools.Major > 0 || c.moved(r.Schema, r.Name): // a dump locks every table, which takes SELECT
 			tables[r.Schema] = append(tables[r.Schema], r.String())
 		}
 	}
@@ -192,11 +192,11 @@ func (c *checker) reading(rights rightsRow, relations []relationRights) {
 // nothing, where the legacy application often owned its tables and saw every row.
 func (c *checker) rowSecurity(r relationRights) {
 	table := "table " + r.String()
-	if r.Filtered && c.selected(r.Schema, r.Name) {
+	if r.Filtered && c.moved(r.Schema, r.Name) {
 		c.refuse("row-security", table, "hides rows from "+c.role()+" by row security, so they can't be copied",
 			"move as its owner (without FORCE ROW LEVEL SECURITY), or ALTER ROLE "+c.user()+" BYPASSRLS as a superuser")
 	}
-	if r.RowSecurity && c.opts.Lift {
+	if r.RowSecurity && c.lifted(r.Schema, r.Name) {
 		policies := "it has no policy, so that nobody but its owner sees a row"
 		if len(r.Policies) > 0 {
 			policies = "its policies are " + strings.Join(r.Policies, ", ")
@@ -208,16 +208,13 @@ func (c *checker) rowSecurity(r relationRights) {
 
 // policyRoles refuses policies for roles that the target doesn't have: they don't load.
 func (c *checker) policyRoles(ctx context.Context, relations []relationRights) error {
-	if !c.opts.Lift {
-		return nil
-	}
 	there, err := collect(ctx, c.target, pgx.RowTo[string], `select rolname::text from pg_roles`)
 	if err != nil {
 		return err
 	}
 	for _, r := range relations {
 		for _, role := range r.PolicyRoles {
-			if !slices.Contains(there, role) {
+			if c.lifted(r.Schema, r.Name) && !slices.Contains(there, role) {
 				c.refuse("policy-role", "table "+r.String(), "has a policy for role "+quote(role)+", which the target doesn't have: "+strings.Join(r.Policies, ", "),
 					"create that role on the target, or ALTER POLICY ... TO PUBLIC")
 			}

@@ -22,17 +22,20 @@ const (
 func (c *checker) tables(context.Context) error {
 	var keyless, unlogged, large []string
 	for _, t := range c.catalog.Tables {
-		if t.Kind != Ordinary || !c.selected(t.Schema, t.Name) {
+		if t.Kind == Foreign && c.lifted(t.Schema, t.Name) {
+			c.refuse("foreign-table", "foreign table "+t.String(), "has its rows on another server, which a shared instance doesn't reach: what it shows can't be carried", "drop it, or make a table of its rows")
+		}
+		if t.Kind != Ordinary || !c.moved(t.Schema, t.Name) {
 			continue
 		}
 		if len(t.Key) == 0 {
-			keyless = append(keyless, t.Relation.String())
+			keyless = append(keyless, t.String())
 		}
 		if t.Unlogged {
-			unlogged = append(unlogged, t.Relation.String())
+			unlogged = append(unlogged, t.String())
 		}
 		if t.mayHoldLargeRow() {
-			large = append(large, t.Relation.String())
+			large = append(large, t.String())
 		}
 	}
 	c.noteTables("no-key", keyless, "without a primary key or a unique index over NOT NULL columns, so that a differing row is named by its values")
@@ -65,7 +68,7 @@ const blockSize = 8192
 // columnTypes refuses values that no server reads back: types without input, and names of roles that don't come along.
 func (c *checker) columnTypes(ctx context.Context) error {
 	for _, t := range c.catalog.Tables {
-		if t.Kind != Ordinary || !c.selected(t.Schema, t.Name) {
+		if t.Kind != Ordinary || !c.lifted(t.Schema, t.Name) {
 			continue
 		}
 		for _, column := range t.Columns {
@@ -106,7 +109,7 @@ func (c *checker) columnValues(ctx context.Context, t Table, column Column, why 
 		return fmt.Errorf("count values of %s.%s: %w", t.Relation, name, err)
 	}
 	if values > 0 {
-		c.refuse("column-type", "column "+t.Relation.String()+"."+quote(column.Name), fmt.Sprintf("has %s of type %s, %s", count(values, "value"), column.Type, why),
+		c.refuse("column-type", "column "+t.String()+"."+quote(column.Name), fmt.Sprintf("has %s of type %s, %s", count(values, "value"), column.Type, why),
 			"ALTER TABLE ... ALTER COLUMN ... TYPE text, or drop the column")
 	}
 	return nil

@@ -45,7 +45,7 @@ func TestAsciiDatabase(t *testing.T) {
 	}
 	require.Contains(t, find(t, found, "encoding", "table public.keyless").Message, "ctid=(0,1) (name)")
 	except := func(_, table string) bool { return table == "good" }
-	require.Empty(t, refusals(findings(t, source, target, inspect.Options{Selected: except})))
+	require.Empty(t, refusals(findings(t, source, target, inspect.Options{Moved: except})))
 
 	run(t, source, `drop table keyless; update customers set tags = '{}', "Note" = ''`,
 		`update customers set name = convert_from(convert(convert_to(name, 'SQL_ASCII'), 'WIN1252', 'UTF8'), 'SQL_ASCII') where id in (7, 8)`)

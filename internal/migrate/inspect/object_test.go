@@ -57,11 +57,12 @@ func TestRefusedObjects(t *testing.T) {
 		"untrusted-language function public.in_own_language()",
 	}, refusals(found))
 	require.Contains(t, find(t, found, "large-object", "database "+source.Config().Database).Message, "2 large objects")
-	require.Contains(t, find(t, found, "foreign-table", "foreign table public.remote").Message, "server elsewhere")
 	require.Contains(t, find(t, found, "extension-space", "table theirs.mine").Message, "extension hstore")
 
 	mapped := findings(t, source, database(t), inspect.Options{})
 	require.Empty(t, refusals(mapped), "a mapping carries rows only")
+	beside := findings(t, source, database(t), inspect.Options{Selected: func(_, table string) bool { return table == "remote" }})
+	require.Equal(t, []string{"foreign-table foreign table public.remote"}, refusals(beside), "lifted beside mapped ones")
 	require.Equal(t, inspect.Warning, find(t, mapped, "large-object", "database "+source.Config().Database).Severity)
 	carried := findings(t, source, database(t), inspect.Options{Lift: true, LargeObjects: true})
 	require.NotContains(t, strings.Join(brief(carried), "\n"), "large-object")
@@ -192,8 +193,10 @@ func TestLargeRows(t *testing.T) {
 	source, target := database(t), database(t)
 	catalog := read(t, source)
 	table := func(name string, bytes int64, portable bool) inspect.Table {
-		return inspect.Table{Relation: inspect.Relation{Schema: "public", Name: name}, Kind: inspect.Ordinary, Key: []string{"id"}, Pages: 1000, Bytes: bytes,
-			Columns: []inspect.Column{{Name: "id", Portable: portable}}}
+		return inspect.Table{
+			Relation: inspect.Relation{Schema: "public", Name: name}, Kind: inspect.Ordinary, Key: []string{"id"}, Pages: 1000, Bytes: bytes,
+			Columns: []inspect.Column{{Name: "id", Portable: portable}},
+		}
 	}
 	catalog.Tables = []inspect.Table{table("small", 1<<29, true), table("binary", 1<<31, true), table("text", 600<<20, false)}
 	found, err := inspect.Check(t.Context(), source, target, catalog, inspect.Options{})
@@ -214,4 +217,5 @@ func TestUnreadableColumns(t *testing.T) {
 	found := lifted(t, source)
 	require.Equal(t, []string{"column-type column public.roles.r", "column-type column public.snapshot.acl", "column-type column public.snapshot.tree"}, refusals(found))
 	require.Contains(t, found[2].Message, "has 3 values of type pg_node_tree")
+	require.Empty(t, refusals(findings(t, source, database(t), inspect.Options{})), "a mapping casts as it likes")
 }

@@ -68,14 +68,14 @@ func TestPrivilegesMissing(t *testing.T) {
 }
 
 // A table that no row is read from must be fenced, not read.
-func TestPrivilegesOfSelected(t *testing.T) {
+func TestPrivilegesOfUnmoved(t *testing.T) {
 	t.Parallel()
 	p := newPrivilegeCase(t, "")
 	run(t, p.admin, `grant `+p.owner+` to `+p.user, `revoke select on orders from `+p.owner)
 	require.Equal(t, []string{"privilege schema public"}, refusals(p.findings(t, inspect.Options{})))
 	none := func(schema, table string) bool { return table != "orders" }
-	require.Empty(t, refusals(p.findings(t, inspect.Options{Selected: none})))
-	require.Equal(t, []string{"privilege schema public"}, refusals(p.findings(t, inspect.Options{Selected: none, Lift: true})), "a dump locks every table")
+	require.Empty(t, refusals(p.findings(t, inspect.Options{Moved: none})))
+	require.Equal(t, []string{"privilege schema public"}, refusals(p.findings(t, inspect.Options{Moved: none, Tools: postgres.Tools{Major: 15}})), "a dump locks every table")
 }
 
 // An owner who inherits nothing has no right to use.
@@ -171,6 +171,8 @@ func TestPolicyRoles(t *testing.T) {
 	require.Equal(t, []string{"policy-role table public.orders"}, refusals(found))
 	require.Contains(t, found[0].Message, user)
 	require.Empty(t, refusals(findings(t, source, target, inspect.Options{})), "a mapping carries no policies")
+	selected := inspect.Options{Selected: func(_, table string) bool { return table == "orders" }}
+	require.Equal(t, []string{"policy-role table public.orders"}, refusals(findings(t, source, target, selected)), "a lifted table does")
 }
 
 func TestTargetPrivilege(t *testing.T) {

@@ -111,8 +111,10 @@ func TestPortableOwnTypes(t *testing.T) {
 		}
 	}
 	require.True(t, column(t, every, "c25").Portable)
-	for name, reg := range map[string]bool{"'a_table'::regclass": true, "array['a_table']::regclass[]": true, "'a_table'::named": true,
-		"row('a_table')::reg_part": true, "16385::oid": false, "'ok'::mood": false} {
+	for name, reg := range map[string]bool{
+		"'a_table'::regclass": true, "array['a_table']::regclass[]": true, "'a_table'::named": true,
+		"row('a_table')::reg_part": true, "16385::oid": false, "'ok'::mood": false,
+	} {
 		for i, own := range ownTypes {
 			if own.expression == name {
 				require.Equal(t, reg, column(t, every, fmt.Sprintf("c%d", i)).Reg, name)
@@ -172,28 +174,33 @@ func builtinExpressions(t *testing.T, conn *pgx.Conn) []string {
 		where t.typtype not in ('p', 'c') and t.oid < 16384 and coalesce(e.typtype, '') <> 'c' and t.typname not in (`+unreadable+`) and t.typname not in ('_gtsvector', '_record', '_cstring')
 		order by t.oid`)
 	require.NoError(t, err)
-	var expressions []string
-	var name, kind, element, typ string
-	_, err = pgx.ForEachRow(rows, []any{&name, &kind, &element, &typ}, func() error {
-		sample, ok := samples[name]
-		switch {
-		case kind == "r":
-			sample = "empty"
-		case kind == "m":
-			sample = "{empty}"
-		case element != "-" && !ok:
-			sample = "{NULL}"
-			if inner, known := samples[strings.TrimPrefix(name, "_")]; known && !strings.ContainsAny(inner, `"{(,\`) {
-				sample = "{" + inner + "}"
-			}
-		case !ok:
-			sample = "1"
-		}
-		expressions = append(expressions, strings.ReplaceAll(postgres.Literal(sample), "postgres", conn.Config().User)+`::`+typ)
-		return nil
-	})
+	types, err := pgx.CollectRows(rows, pgx.RowToStructByPos[builtinType])
 	require.NoError(t, err)
+	var expressions []string
+	for _, builtin := range types {
+		sample := strings.ReplaceAll(postgres.Literal(builtin.sample()), "postgres", conn.Config().User)
+		expressions = append(expressions, sample+`::`+builtin.Type)
+	}
 	return expressions
+}
+
+type builtinType struct{ Name, Kind, Element, Type string }
+
+func (b builtinType) sample() string {
+	switch sample, ok := samples[b.Name]; {
+	case ok:
+		return sample
+	case b.Kind == "r":
+		return "empty"
+	case b.Kind == "m":
+		return "{empty}"
+	case b.Element == "-":
+		return "1"
+	}
+	if inner, ok := samples[strings.TrimPrefix(b.Name, "_")]; ok && !strings.ContainsAny(inner, `"{(,\`) {
+		return "{" + inner + "}"
+	}
+	return "{NULL}"
 }
 
 // columnsOf makes a column c0, c1 ... of each expression's type.

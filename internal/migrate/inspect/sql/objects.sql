@@ -20,9 +20,6 @@ with space as (
     join space on space.oid = d.dictnamespace
     where d.dictinitoption ~* '\m(dictfile|afffile|synonyms|rules|stopwords)\M'
     union all
-    select 'foreign-table', 'pg_class'::regclass, c.oid, s.srvname::text
-    from pg_foreign_table f join pg_class c on c.oid = f.ftrelid join pg_foreign_server s on s.oid = f.ftserver
-    union all
     select 'event-trigger', 'pg_event_trigger'::regclass, oid, evtevent::text from pg_event_trigger
     union all
     select 'publication', 'pg_publication'::regclass, oid, '' from pg_publication
