@@ -1,0 +1,73 @@
+package progress
+
+import (
+	"strings"
+	"time"
+)
+
+// bar draws a share from 0 to 1 over a number of columns.
+func bar(share float64, width int) string {
+	full := int(clamp(share)*float64(width) + 0.5)
+	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
+}
+
+func clamp(share float64) float64 { return min(max(share, 0), 1) }
+
+// meter turns a growing share into the time that is left, by how fast it grew lately.
+type meter struct {
+	began   time.Time
+	samples []sample
+}
+
+type sample struct {
+	at    time.Time
+	share float64
+	bytes int64
+}
+
+const (
+	meterSpan = 10 * time.Second
+	meterStep = 200 * time.Millisecond
+)
+
+// add notes where the work stands; samples of the last seconds are kept.
+func (m *meter) add(at time.Time, share float64, bytes int64) {
+	if m.began.IsZero() {
+		m.began = at
+	}
+	if n := len(m.samples); n > 0 && at.Sub(m.samples[n-1].at) < meterStep {
+		m.samples[n-1] = sample{m.samples[n-1].at, share, bytes}
+		return
+	}
+	m.samples = append(m.samples, sample{at, share, bytes})
+	for len(m.samples) > 2 && at.Sub(m.samples[0].at) > meterSpan {
+		m.samples = m.samples[1:]
+	}
+}
+
+// rate is bytes a second over the last seconds; 0 where it can't be said yet.
+func (m *meter) rate() int64 {
+	first, last, span := m.ends()
+	if span <= 0 {
+		return 0
+	}
+	return int64(float64(last.bytes-first.bytes) / span.Seconds())
+}
+
+// left is how long the rest takes at the pace of the last seconds; false where that can't be said yet.
+func (m *meter) left() (time.Duration, bool) {
+	first, last, span := m.ends()
+	grown := last.share - first.share
+	if span < time.Second || grown <= 0 {
+		return 0, false
+	}
+	return time.Duration((1 - clamp(last.share)) / grown * float64(span)), true
+}
+
+func (m *meter) ends() (first, last sample, span time.Duration) {
+	if len(m.samples) < 2 {
+		return sample{}, sample{}, 0
+	}
+	first, last = m.samples[0], m.samples[len(m.samples)-1]
+	return first, last, last.at.Sub(first.at)
+}

@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tenantctl/internal/cli/output"
+	"tenantctl/internal/cli/progress"
+	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/migrate"
+	"tenantctl/internal/registry"
+	"tenantctl/internal/tenant"
+)
+
+type statusOptions struct {
+	Factory   *Factory
+	Selection selection
+}
+
+func newCmdStatus(f *Factory, runF func(context.Context, *statusOptions) error) *cobra.Command {
+	opts := &statusOptions{Factory: f}
+	cmd := &cobra.Command{
+		Use:   "status [NAME...]",
+		Short: "Show how the tenants stand",
+		Long: `Show how the tenants stand: what is declared in tenants.yaml, what was made of it, where their traffic goes, their versions, and
+the operation that is under way. With one name it shows everything that is known of that tenant, the steps of its newest
+operation included. A move that died says that the client's writes are blocked, and which command releases them.
+
+It asks the control database only, and starts nothing.`,
+		Example: `  tenantctl status
+  tenantctl status client-x
+  tenantctl status --selector ring=canary,state=active
+  tenantctl status -o json`,
+		Args: opts.Selection.some(f, false),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if runF != nil {
+				return runF(cmd.Context(), opts)
+			}
+			return runStatus(cmd.Context(), opts)
+		},
+	}
+	opts.Selection.flags(f, cmd)
+	return cmd
+}
+
+// absent is the state of a tenant that is declared and of which nothing was made.
+const absent tenant.State = "absent"
+
+// statusItem is a tenant as status prints it for programs.
+type statusItem struct {
+	tenant.Status
+	Declared bool           `json:"declared"`          // in tenants.yaml
+	Blocked  *blockedWrites `json:"blocked,omitempty"` // writes to the legacy database
+}
+
+func runStatus(ctx context.Context, opts *statusOptions) error {
+	f := opts.Factory
+	fleet, err := f.fleet(ctx, &opts.Selection)
+	if err != nil {
+		return err
+	}
+	if len(opts.Selection.Names) == 1 {
+		return f.printTenant(ctx, fleet[0])
+	}
+	items := make([]statusItem, len(fleet))
+	for i, t := range fleet {
+		items[i] = itemOf(t)
+		if err := f.addBlocked(ctx, &items[i]); err != nil {
+			return err
+		}
+	}
+	p := f.Printer()
+	return p.List("TenantStatusList", items, output.View{
+		Names: tenantNames(fleet),
+		Table: func(w io.Writer) error { return f.statusTable(w, p, items) },
+	})
+}
+
+func itemOf(t fleetTenant) statusItem {
+	if t.Status != nil {
+		return statusItem{Status: *t.Status, Declared: t.Declared}
+	}
+	return statusItem{Declared: true, Status: tenant.Status{
+		Name: t.Name, Instance: t.Spec.Instance, Schema: t.Spec.Schema, Ring: t.Spec.Ring, State: absent,
+		Limits: t.Spec.Limits, Services: t.Spec.Services, Upstream: t.Spec.Upstream,
+	}}
+}
+
+// addBlocked looks into the journal of a move that has come to its fence; few have.
+func (f *Factory) addBlocked(ctx context.Context, item *statusItem) error {
+	if !mayBlock(item.Operation) {
+		return nil
+	}
+	records, err := f.ExistingRegistry(ctx)
+	if err != nil {
+		return err
+	}
+	steps, err := records.Steps(ctx, item.Operation.ID)
+	if err != nil {
+		return err
+	}
+	item.Blocked = fenceOf(item.Operation, steps)
+	return nil
+}
+
+func tenantNames(fleet []fleetTenant) []string {
+	names := make([]string, len(fleet))
+	for i, t := range fleet {
+		names[i] = "tenant/" + string(t.Name)
+	}
+	return names
+}
+
+func (f *Factory) statusTable(w io.Writer, p output.Printer, items []statusItem) error {
+	if len(items) == 0 {
+		f.Tell("no tenants; add them to tenants.yaml under tenants:")
+		return nil
+	}
+	now := f.now()
+	grid := output.NewGrid("NAME", "STATE", "ROUTE", "INSTANCE/SCHEMA", "RING", "VERSIONS", "OPERATION").
+		Style(string(tenant.Active), terminal.Green).Style(string(tenant.Suspended), terminal.Yellow).
+		Style(string(tenant.RouteHold), terminal.Yellow).Style(string(absent), terminal.Dim)
+	for _, item := range items {
+		state := string(item.State)
+		if item.Override != "" {
+			state += " (by hand)"
+		}
+		if !item.Declared {
+			state += " (undeclared)"
+		}
+		grid.Row(string(item.Name), state, string(item.Route), item.Instance+"/"+item.Schema, item.Ring,
+			versionsText(item.Versions), operationText(item.Operation, now))
+	}
+	if err := grid.Write(w, p.Width, p.Color); err != nil {
+		return err
+	}
+	return writeBlocked(w, p, items, now)
+}
+
+func writeBlocked(w io.Writer, p output.Printer, items []statusItem, now time.Time) error {
+	first := true
+	for _, item := range items {
+		if item.Blocked == nil {
+			continue
+		}
+		if first {
+			if _, err := fmt.Fprintln(w); err != nil {
+				return err
+			}
+			first = false
+		}
+		text := item.Blocked.sentence(item.Name, now)
+		if p.Color {
+			text = terminal.Red.Paint(text)
+		}
+		if _, err := fmt.Fprintln(w, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// versionsText is core 6, billing 3; a version that a file left half done is marked.
+func versionsText(versions map[string]tenant.Version) string {
+	services := make([]string, 0, len(versions))
+	for service := range versions {
+		services = append(services, service)
+	}
+	slices.Sort(services)
+	parts := make([]string, len(services))
+	for i, service := range services {
+		parts[i] = fmt.Sprintf("%s %d", service, versions[service].Number)
+		if versions[service].Dirty {
+			parts[i] += " (half done)"
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// operationText is an unfinished operation in a few words: migrate copy 61%, 2m; migrate failed at copy, 12m ago.
+func operationText(op *tenant.Operation, now time.Time) string {
+	if op == nil {
+		return ""
+	}
+	age := output.Age(now.Sub(op.Updated))
+	switch {
+	case op.State == tenant.OperationFailed:
+		return fmt.Sprintf("%s failed at %s, %s ago", op.Kind, op.Phase, age)
+	case op.State == tenant.OperationStopped:
+		return fmt.Sprintf("%s stopped after %s, %s ago", op.Kind, op.Phase, age)
+	case op.Runner == "":
+		return fmt.Sprintf("%s died at %s, %s ago", op.Kind, op.Phase, age)
+	}
+	return fmt.Sprintf("%s %s%s, %s", op.Kind, op.Phase, shareText(op), output.Age(now.Sub(op.Started)))
+}
+
+// shareText is how far the phase is, where the operation says so of the phase that it is in.
+func shareText(op *tenant.Operation) string {
+	var p migrate.Progress
+	if len(op.Progress) == 0 || json.Unmarshal(op.Progress, &p) != nil || p.Phase != op.Phase {
+		return ""
+	}
+	return fmt.Sprintf(" %.0f%%", 100*progress.Share(p))
+}
+
+// existing is the registry, or nil where there are no records yet.
+func (f *Factory) existing(ctx context.Context) (*registry.Registry, error) {
+	records, err := f.ExistingRegistry(ctx)
+	if errors.Is(err, registry.ErrNotSetUp) {
+		return nil, nil
+	}
+	return records, err
+}

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"tenantctl/internal/config"
+	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/legacy"
+	"tenantctl/internal/stream"
+	"tenantctl/internal/tenant"
+)
+
+// builtins are the streams that come with the program, as `migrations: builtin` names them by their service.
+func builtins() map[string]func() (*stream.Stream, error) {
+	return map[string]func() (*stream.Stream, error){core.Service: core.Stream, legacy.Service: legacy.Stream}
+}
+
+// builtinStream reads a stream of the program itself.
+func builtinStream(service string) (*stream.Stream, error) {
+	read, found := builtins()[service]
+	if !found {
+		return nil, tenant.WithHint(&invalidUsage{fmt.Sprintf("service %q has no builtin migrations", service)},
+			"the builtin services are: "+core.Service+"; for a service of your own write `migrations: ./folder`")
+	}
+	return read()
+}
+
+// readStream reads the migrations of a declared service and checks its pin.
+func readStream(declared config.Stream) (*stream.Stream, error) {
+	var s *stream.Stream
+	var err error
+	if declared.Builtin {
+		s, err = builtinStream(declared.Name)
+	} else {
+		s, err = stream.Read(declared.Name, os.DirFS(declared.Dir))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if declared.Pin > 0 {
+		if _, err := s.File(declared.Pin); err != nil {
+			return nil, tenant.WithHint(fmt.Errorf("services.%s.version: %w: %w", declared.Name, err, tenant.ErrInvalid),
+				"pin a version that its files have, or leave `version` out for the newest")
+		}
+	}
+	if declared.Scope == config.ScopeInstance {
+		s.Scope = stream.PerInstance
+	}
+	return s, nil
+}
