@@ -44,6 +44,7 @@ func TestEffectiveSaysWhereEachValueCameFrom(t *testing.T) {
 		{"control.dsn", "${TENANTCTL_CONTROL_DSN}", at("2")},
 		{"instances.shared-1.dsn", "${SHARED_1_DSN}", at("4")},
 		{"instances.shared-2.dsnFile", filepath.Join("testdata", "good", "secrets", "shared-2.dsn"), at("6")},
+		{"instances.shared-1.tenantsPerCell", "100", at("4")},
 		{"instances.shared-2.tenantsPerCell", "500", "default"},
 		{"broker.url", "${AMQP_URL}", at("9")},
 		{"services.core.version", "12", at("13")},

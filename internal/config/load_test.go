@@ -55,7 +55,7 @@ func TestFolderNamesBothPlacesOfADouble(t *testing.T) {
 	dir := folder(t,
 		"a.yaml", "version: 1\ndefaults: { ring: general }\ncontrol: { dsn: '${A}' }\ntenants:\n  x: {}\n  y: {}\n",
 		"b.yaml", "version: 1\ntenants:\n  y: {}\n  z: { ring: nowhere }\ndefaults: {}\ncontrol: { dsn: '${B}' }\n",
-		"c.yaml", "version: 1\ntenants:\n  y: { colour: blue }\n",
+		"c.yaml", "version: 1\ntenants:\n  y: { shade: blue }\n",
 	)
 	_, err := Load(dir)
 	var problems Problems
@@ -67,7 +67,7 @@ func TestFolderNamesBothPlacesOfADouble(t *testing.T) {
 		b + ":5:1: defaults: given twice; the first is at " + a + ":2:1",
 		b + ":6:1: control: given twice; the first is at " + a + ":3:1",
 		c + ":3:3: tenants.y: given twice; the first is at " + a + ":6:3",
-		c + ":3:8: tenants.y.colour: unknown key; known keys: instance, schema, ring, state, services, limits, legacy, upstream, move",
+		c + ":3:8: tenants.y.shade: unknown key; known keys: instance, schema, ring, state, services, limits, legacy, upstream, move",
 	}, strings.Split(problems.Error(), "\n"))
 }
 

@@ -98,5 +98,5 @@ func TestProblemsAreCutShort(t *testing.T) {
 	require.Contains(t, err.Error(), "... and 50 more problems")
 	var one *Problem
 	require.True(t, errors.As(err, &one))
-	require.Equal(t, "tenants.yaml:3:3", one.Place.String())
+	require.Equal(t, "tenants.yaml:3:3", one.String())
 }

@@ -62,7 +62,7 @@ func TestNearest(t *testing.T) {
 	known := []string{"tenantsPerCell", "rolePrefix", "dsn", "dsnFile"}
 	for word, want := range map[string]string{
 		"tenants_per_cell": "tenantsPerCell", "TenantsPerCel": "tenantsPerCell", "roleprefix": "rolePrefix", "dns": "dsn", "dsn-file": "dsnFile",
-		"colour": "", "": "", "dsnfilename": "",
+		"shade": "", "": "", "dsnfilename": "",
 	} {
 		require.Equal(t, want, nearest(word, known), word)
 	}

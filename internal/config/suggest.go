@@ -37,7 +37,7 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// distance counts the letters to insert, drop, change or swap with their neighbour to make b of a.
+// distance counts the letters to insert, drop, change or swap with their neighbor to make b of a.
 func distance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
