@@ -44,6 +44,7 @@ func Connect(ctx context.Context, dsn string, opts Options) (*pgx.Conn, error) {
 		return nil, invalidDSN(dsn, err)
 	}
 	opts.apply(config)
+	config.Tracer = tracerOf(ctx)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, connectError(&config.Config, err)
@@ -58,6 +59,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*pgxpool.Pool, error) 
 		return nil, invalidDSN(dsn, err)
 	}
 	opts.apply(config.ConnConfig)
+	config.ConnConfig.Tracer = tracerOf(ctx)
 	config.MaxConns = 4
 	if opts.MaxConns > 0 {
 		config.MaxConns = opts.MaxConns

@@ -88,9 +88,9 @@ func toolMajor(path string) (int, error) {
 // stopGrace is how long a tool may take to end once it was asked to.
 const stopGrace = 5 * time.Second
 
-// Run runs one of the tools against a database. The password travels in the environment, never in the arguments that
-// every user of the machine can list. The error holds what the tool wrote to its standard error.
-func (t Tools) Run(ctx context.Context, tool, dsn string, args ...string) ([]byte, error) {
+// Command is one of the tools about to be run against a database, its output still to be connected. The password travels in
+// the environment, never in the arguments that every user of the machine can list.
+func (t Tools) Command(ctx context.Context, tool, dsn string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(t.Bin, tool), args...)
 	cmd.Env = os.Environ()
 	// pg_dump and pg_restore pass a request to end on to their workers and cancel what the server runs for them; killed
@@ -104,6 +104,16 @@ func (t Tools) Run(ctx context.Context, tool, dsn string, args ...string) ([]byt
 		}
 		cmd.Args = append(cmd.Args, "--dbname="+withoutPassword(dsn))
 		cmd.Env = append(cmd.Env, "PGPASSWORD="+config.Password, "PGAPPNAME=tenantctl/"+tool, "PGCONNECT_TIMEOUT=10", "LC_MESSAGES=C")
+	}
+	return cmd, nil
+}
+
+// Run runs one of the tools against a database and returns its output. The error holds what the tool wrote to its standard
+// error.
+func (t Tools) Run(ctx context.Context, tool, dsn string, args ...string) ([]byte, error) {
+	cmd, err := t.Command(ctx, tool, dsn, args...)
+	if err != nil {
+		return nil, err
 	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
