@@ -134,7 +134,7 @@ func (c *compiler) mappable(entry Table) *legacyTable {
 		if c.isView(entry.From) {
 			message = entry.From.String() + " is a view; only tables hold rows: map those that it reads"
 		} else {
-			message += didYouMean(entry.From.String(), c.tableNames(), "tables")
+			message += c.perhaps(entry.From)
 		}
 		c.refuse(entry.Place, "mapping-table", "table "+entry.From.String(), message, "")
 		return nil
@@ -179,14 +179,21 @@ func (c *compiler) names(name Name, r inspect.Relation) bool {
 	return r.Name == name.Name && (r.Schema == name.Schema || name.Schema == "" && slices.Contains(c.catalog.SearchPath, r.Schema))
 }
 
-func (c *compiler) tableNames() []string {
-	var names []string
+// perhaps is the end of a message about a table that isn't there: which one was likely meant.
+func (c *compiler) perhaps(name Name) string {
+	var all []string
 	for _, t := range c.catalog.Tables {
+		if t.Name == name.Name && !t.IsPartition {
+			return "; did you mean " + t.String() + "?"
+		}
 		if !t.IsPartition {
-			names = append(names, t.String())
+			all = append(all, t.String())
 		}
 	}
-	return names
+	if name.Schema == "" && len(c.catalog.SearchPath) > 0 {
+		name.Schema = c.catalog.SearchPath[0]
+	}
+	return didYouMean(name.String(), all, "tables")
 }
 
 // root is the partitioned table that a partition belongs to in the end.

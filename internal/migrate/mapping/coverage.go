@@ -20,7 +20,7 @@ func (c *compiler) resolveIgnored() {
 		if table == nil {
 			if !c.isView(ignore.Table) {
 				c.found(inspect.Warning, "mapping-unused", ignore.object(), fmt.Sprintf("%s: the legacy database has no table %s to ignore%s",
-					ignore.Place, ignore.Table, didYouMean(ignore.Table.String(), c.tableNames(), "tables")), "")
+					ignore.Place, ignore.Table, c.perhaps(ignore.Table)), "")
 			}
 			continue
 		}

@@ -25,7 +25,7 @@ func (c *compiler) extraPart(ctx context.Context, w *way, rel relation, entry Co
 	}
 	part := extraPart{entry: entry, sql: compiled.raw, plain: plainColumn(entry.SQL, w.from), from: compiled.from, uses: compiled.uses}
 	if !part.from.builtin() && !c.judge.types[part.from.OID].Nested {
-		part.sql = `cast((` + part.sql + `) as pg_catalog."text")`
+		part.sql = "(" + part.sql + ")::text"
 	}
 	return []extraPart{part}, nil
 }

@@ -86,7 +86,7 @@ func (j *judge) compile(ctx context.Context, rel relation, sql string, to BaseTy
 		if err := render(ctx, tx, rel, sql, cast, &compiled); err != nil {
 			return err
 		}
-		return stillNow(sql, compiled.raw)
+		return stillNow(sql, compiled.sql)
 	})
 	if err == nil {
 		err = j.immutable(ctx, rel, sql, compiled.from, to, what)
@@ -142,6 +142,9 @@ func (j *judge) describe(ctx context.Context, tx pgx.Tx, rel relation, sql strin
 		return BaseType{}, explain(err, rel, sql, characters(prefix))
 	}
 	field := statement.Fields[0]
+	if j.types[field.DataTypeOID].Kind == "p" {
+		return BaseType{}, &flaw{message: "gives a row where one value belongs"}
+	}
 	return j.typeOf(field.DataTypeOID, field.TypeModifier), nil
 }
 

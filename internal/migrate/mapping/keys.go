@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func (c *compiler) feeders(table string) []*way {
 }
 
 // uniqueRules lists the unique keys of the target that the legacy database doesn't keep itself.
-func (c *compiler) uniqueRules() {
+func (c *compiler) uniqueRules(ctx context.Context) error {
 	for i := range c.target.Tables {
 		table := &c.target.Tables[i]
 		feeders := c.feeders(table.Name)
@@ -48,12 +49,20 @@ func (c *compiler) uniqueRules() {
 			if !plain || slices.ContainsFunc(feeders, func(w *way) bool { return !w.fillsAll(columns) }) {
 				continue // expressions are the load's to prove; keys that nothing fills are generated
 			}
-			c.out.uniques = append(c.out.uniques, uniqueTrial{
-				object: "unique key " + quoteName(rule.Name) + " of " + quoteName(table.Name),
-				tables: tableNames(feeders), from: storedIn(feeders), sql: uniqueSQL(feeders, table, rule, columns),
-			})
+			object := "unique key " + quoteName(rule.Name) + " of " + quoteName(table.Name)
+			sql := uniqueSQL(feeders, table, rule, columns)
+			works, err := c.works(ctx, "exists ("+sql+")", feeders[0].from.sql())
+			if err != nil {
+				return err
+			}
+			if !works {
+				c.untried(object, "it")
+				continue
+			}
+			c.out.uniques = append(c.out.uniques, uniqueTrial{object: object, tables: tableNames(feeders), from: storedIn(feeders), sql: sql})
 		}
 	}
+	return nil
 }
 
 func tableNames(ways []*way) []string {
@@ -105,8 +114,22 @@ func uniqueSQL(feeders []*way, table *TargetTable, rule UniqueRule, columns []st
 	}
 	return fmt.Sprintf(
 		`select format(%s, %s), min(tenantctl_row), max(tenantctl_row), count(*), count(*) over () from (%s) as %s where %s group by %s having count(*) > 1 order by 4 desc, 1 limit %d`,
-		postgres.Literal(strings.Join(parts, " ")), strings.Join(keys, ", "), union(feeders, columns), postgres.Ident(table.Name),
+		postgres.Literal(strings.Join(parts, " ")), strings.Join(keys, ", "), union(feeders, rule.reads(feeders, columns)), postgres.Ident(table.Name),
 		strings.Join(conditions, " and "), strings.Join(keys, ", "), mostListed)
+}
+
+// reads lists the columns that the key and its predicate may use: what every feeder fills.
+func (r UniqueRule) reads(feeders []*way, columns []string) []string {
+	if r.Predicate == "" {
+		return columns
+	}
+	var common []string
+	for _, f := range feeders[0].fills {
+		if !slices.ContainsFunc(feeders, func(w *way) bool { return w.fillOf(f.column.Name) == nil }) {
+			common = append(common, f.column.Name)
+		}
+	}
+	return common
 }
 
 // union reads columns of the target from all legacy tables that feed it. offset 0 keeps conditions from being evaluated before
@@ -154,11 +177,11 @@ func (c *compiler) foreignRules() {
 func orphanReason(table string, parents []*way) string {
 	switch {
 	case len(parents) == 0:
-		return "refer to " + quoteName(table) + ", into which the mapping brings no rows"
+		return "would refer to " + quoteName(table) + ", into which the mapping brings no rows"
 	case slices.ContainsFunc(parents, func(p *way) bool { return p.where != "" }):
-		return "refer to rows of " + quoteName(table) + " that aren't there or stay behind by its where"
+		return "would refer to rows of " + quoteName(table) + " that aren't there or stay behind by its where"
 	}
-	return "refer to rows of " + quoteName(table) + " that aren't there"
+	return "would refer to rows of " + quoteName(table) + " that aren't there"
 }
 
 // keepsForeign tells whether the legacy database has proven the same foreign key, and all rows that it refers to are carried.

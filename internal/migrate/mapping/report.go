@@ -19,9 +19,11 @@ func (t trial) findings(tallies []tally) []inspect.Finding {
 			Message: fmt.Sprintf("%s can't be evaluated for %s: %s", t.filter, rowCount(filter.failed, filter.stopped), listed(filter.errors, filter.failed)),
 		})
 	}
+	said := false // that expressions fail
 	for i, g := range t.groups {
 		found := tallies[i]
-		if found.failed > 0 {
+		if found.failed > 0 && !(g.derived && said) {
+			said = true
 			findings = append(findings, inspect.Finding{
 				Severity: g.severity, Code: failingRows, Object: g.object,
 				Message: fmt.Sprintf("%s fails for %s of %s: %s", g.written, rowCount(found.failed, found.stopped), t.table, listed(found.errors, found.failed)),
@@ -40,14 +42,18 @@ func (t trial) findings(tallies []tally) []inspect.Finding {
 }
 
 func rowCount(n int64, atLeast bool) string {
-	rows := "rows"
-	if n == 1 {
-		rows = "row"
-	}
 	if atLeast {
-		return fmt.Sprintf("at least %d %s", n, rows)
+		return "at least " + count(n, "row")
 	}
-	return fmt.Sprintf("%d %s", n, rows)
+	return count(n, "row")
+}
+
+// count is a number of things.
+func count(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // listed names the rows; of n there may be more than are named.
@@ -108,7 +114,7 @@ func (c *Compiled) tryKeys(ctx context.Context, source *pgx.Conn, failed map[str
 		if found.total > 0 {
 			findings = append(findings, inspect.Finding{
 				Severity: inspect.Refusal, Code: "duplicate-rows", Object: u.object,
-				Message: fmt.Sprintf("%d keys would be given to more than one row of %s: %s", found.total, strings.Join(u.tables, " and "), found.list),
+				Message: fmt.Sprintf("%s would be given to more than one row of %s: %s", count(found.total, "key"), strings.Join(u.tables, " and "), found.list),
 			})
 		}
 	}

@@ -29,6 +29,7 @@ type group struct {
 	written  string // the expression, for people
 	severity inspect.Severity
 	checks   []check
+	derived  bool // made of the columns' expressions: where one fails, so does this
 }
 
 // check is a condition that is true for bad rows.
@@ -57,9 +58,8 @@ func (c *compiler) rules(ctx context.Context) error {
 			c.out.trials = append(c.out.trials, t)
 		}
 	}
-	c.uniqueRules()
 	c.foreignRules()
-	return nil
+	return c.uniqueRules(ctx)
 }
 
 func (c *compiler) groups(ctx context.Context, w *way) ([]group, error) {
@@ -92,7 +92,7 @@ func (c *compiler) columnGroup(ctx context.Context, w *way, f fill) ([]group, er
 	}
 	if f.column.NotNull && (f.plain == "" || !w.from.column(f.plain).notNull) {
 		made.checks = append(made.checks, check{
-			bad: "(" + f.sql + ") is null", code: "null-rows", says: "give null, which the column forbids",
+			bad: "(" + f.sql + ") is null", code: "null-rows", says: "would give null, which the column forbids",
 			hint: "coalesce(..., ...) gives them a value; where: leaves them behind",
 		})
 	}
@@ -119,13 +119,13 @@ func (c *compiler) lossy(ctx context.Context, w *way, f fill) ([]check, error) {
 			return nil, err
 		}
 		checks = append(checks, check{
-			bad: bad, code: "lossy-rows", says: fmt.Sprintf("lose something on the way from %s to %s", f.from.Written, base.Written),
+			bad: bad, code: "lossy-rows", says: fmt.Sprintf("would lose something on the way from %s to %s", f.from.Written, base.Written),
 			hint: "if that is meant, say so in the expression: (" + f.entry.SQL + ")::" + base.Written,
 		})
 	}
 	if bad := overflow(f.sql, f.from, base); bad != "" {
 		checks = append(checks, check{
-			bad: bad, code: "lossy-rows", says: "don't fit " + base.Written,
+			bad: bad, code: "lossy-rows", says: "would not fit " + base.Written,
 			hint: "if cutting or rounding is meant, say so in the expression: (" + f.entry.SQL + ")::" + base.Written,
 		})
 	}
@@ -136,7 +136,7 @@ func (c *compiler) lossy(ctx context.Context, w *way, f fill) ([]check, error) {
 		}
 		checks = append(checks, check{
 			bad:  "(" + f.sql + ") <> all (array[" + strings.Join(labels, ", ") + "]::pg_catalog.text[])",
-			code: "lossy-rows", says: fmt.Sprintf("give no label of %s (%s)", f.column.Type, strings.Join(base.Labels, ", ")),
+			code: "lossy-rows", says: fmt.Sprintf("would give no label of %s (%s)", f.column.Type, strings.Join(base.Labels, ", ")),
 		})
 	}
 	return checks, nil
@@ -194,13 +194,13 @@ func (c *compiler) domainChecks(ctx context.Context, w *way, f fill) ([]check, e
 			c.untried("domain "+f.column.Type, "of column "+quoteName(w.to.Name)+"."+quoteName(f.column.Name))
 			continue
 		}
-		checks = append(checks, check{bad: bad, code: "forbidden-rows", says: fmt.Sprintf("break the domain %s, which demands %s", f.column.Type, condition)})
+		checks = append(checks, check{bad: bad, code: "forbidden-rows", says: fmt.Sprintf("would break the domain %s, which demands %s", f.column.Type, condition)})
 	}
 	return checks, nil
 }
 
 func (c *compiler) untried(object, whose string) {
-	c.found(inspect.Note, "untried", object, whose+" uses functions or types of the platform: the rows can't be tried against it before they are copied", "")
+	c.found(inspect.Note, "untried", object, whose+" uses functions, types or columns that only the platform has: the rows can't be tried against it before they are copied", "")
 }
 
 // over evaluates an expression over the target's row that a legacy row becomes.
@@ -231,8 +231,8 @@ func (c *compiler) checkGroups(ctx context.Context, w *way) ([]group, error) {
 			continue
 		}
 		groups = append(groups, group{
-			object: object, written: rule.SQL, severity: inspect.Refusal,
-			checks: []check{{bad: bad, code: "forbidden-rows", says: "break the target's constraint, which demands " + rule.SQL}},
+			object: object, written: rule.SQL, severity: inspect.Refusal, derived: true,
+			checks: []check{{bad: bad, code: "forbidden-rows", says: "would break the target's constraint, which demands " + rule.SQL}},
 		})
 	}
 	return groups, nil
@@ -259,8 +259,8 @@ func (c *compiler) returnGroups(ctx context.Context, w *way) ([]group, error) {
 			return nil, fmt.Errorf("the inverse of %s.%s can't be evaluated over the legacy row: %s", w.from, inverse.Column, bad)
 		}
 		groups = append(groups, group{
-			object: "reverse of " + w.from.String() + "." + quoteName(inverse.Column), written: inverse.SQL, severity: inspect.Warning,
-			checks: []check{{bad: bad, code: "round-trip", says: "wouldn't come back as they were if this tenant is rolled back"}},
+			object: "reverse of " + w.from.String() + "." + quoteName(inverse.Column), written: inverse.SQL, severity: inspect.Warning, derived: true,
+			checks: []check{{bad: bad, code: "round-trip", says: "would not come back unchanged if this tenant is rolled back"}},
 		})
 	}
 	return groups, nil

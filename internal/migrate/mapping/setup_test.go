@@ -19,14 +19,19 @@ import (
 
 func TestMain(m *testing.M) { localtest.Main(m) }
 
-// testBundle is a legacy database and a tenant's schema in the same database, which serves as the scratch database too:
-// Compile leaves it as it was.
+// testBundle is a legacy database, which holds the tenant's schema too, and a scratch database with the legacy schema alone.
 type testBundle struct {
-	t      *testing.T
-	dsn    string
-	conn   *pgx.Conn
-	target mapping.TargetCatalog
+	t             *testing.T
+	dsn           string
+	conn, scratch *pgx.Conn
+	target        mapping.TargetCatalog
 }
+
+const truncateAll = `do $$ declare t regclass; begin
+	for t in select oid from pg_class where relkind in ('r', 'p') and relnamespace::regnamespace::text !~ '^(pg_|information)' loop
+		execute format('truncate %s cascade', t);
+	end loop;
+end $$`
 
 // setup makes the legacy tables in public and the platform's in tenant_x.
 func setup(t *testing.T, legacy, platform string) *testBundle {
@@ -34,6 +39,9 @@ func setup(t *testing.T, legacy, platform string) *testBundle {
 	b := &testBundle{t: t, dsn: localtest.Database(t)}
 	b.conn = connect(t, b.dsn)
 	b.run(legacy, "create schema tenant_x", "set search_path = tenant_x", platform, "reset search_path")
+	b.scratch = connect(t, localtest.Database(t))
+	require.NoError(t, postgres.Script(t.Context(), b.scratch, legacy))
+	require.NoError(t, postgres.Script(t.Context(), b.scratch, truncateAll))
 	var err error
 	b.target, err = mapping.ReadTarget(t.Context(), b.conn, "tenant_x")
 	require.NoError(t, err)
@@ -79,7 +87,7 @@ func (b *testBundle) compile(text string) (*mapping.Compiled, []inspect.Finding)
 	b.t.Helper()
 	m, err := mapping.Parse("m.yaml", []byte(text))
 	require.NoError(b.t, err)
-	compiled, findings, err := m.Compile(b.t.Context(), b.conn, b.catalog(), b.target)
+	compiled, findings, err := m.Compile(b.t.Context(), b.scratch, b.catalog(), b.target)
 	require.NoError(b.t, err)
 	return compiled, findings
 }

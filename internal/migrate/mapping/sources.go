@@ -57,8 +57,10 @@ func (c *compiler) leaves(w *way) []*inspect.Table {
 			continue
 		}
 		if ignore, ignored := c.ignoredPart(table); ignored {
-			c.out.Ignored = append(c.out.Ignored, Ignored{"table " + table.String(), ignore.Reason})
 			w.partial = true
+			if left := (Ignored{"table " + table.String(), ignore.Reason}); !slices.Contains(c.out.Ignored, left) {
+				c.out.Ignored = append(c.out.Ignored, left)
+			}
 			continue
 		}
 		if table.Kind == inspect.Foreign {
