@@ -14,7 +14,6 @@ import (
 	"tenantctl/internal/tenant"
 )
 
-//nolint:gochecknoglobals // embedded files
 var (
 	//go:embed sql/outsiders.sql
 	outsidersSQL string

@@ -3,7 +3,6 @@ package provision_test
 import (
 	"context"
 	"crypto/rand"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -114,6 +113,14 @@ func billingStream(t *testing.T) *stream.Stream {
 	return s
 }
 
+// readStream is a service of one file.
+func readStream(t *testing.T, service, sql string) *stream.Stream {
+	t.Helper()
+	s, err := stream.Read(service, fstest.MapFS{"001_a.up.sql": &fstest.MapFile{Data: []byte(sql)}, "001_a.down.sql": &fstest.MapFile{}})
+	require.NoError(t, err)
+	return s
+}
+
 func spec(name tenant.Name, services ...string) tenant.Spec {
 	return tenant.Spec{
 		Name: name, Instance: "shared-1", Schema: "tenant_" + name.Ident(), State: tenant.Active, Services: services,
@@ -195,13 +202,12 @@ func as(t *testing.T, conn *pgx.Conn, role, schema, sql string) string {
 
 const forbidden = "42501"
 
-func readDir(t *testing.T, dir string) []string {
+// dump is a schema as pg_dump tells it, without what comes from the schema's name and the time.
+func (b *bundle) dump(t *testing.T, schema string, tenantIdent string) string {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
+	tools, err := postgres.FindTools()
 	require.NoError(t, err)
-	var names []string
-	for _, entry := range entries {
-		names = append(names, entry.Name())
-	}
-	return names
+	out, err := tools.Run(b.ctx, "pg_dump", b.root.Config().ConnString(), "--schema="+schema, "--restrict-key=x", "--inserts")
+	require.NoError(t, err)
+	return strings.NewReplacer(schema, "SCHEMA", b.opts.RolePrefix+"t_"+tenantIdent+"__", "TENANT__", b.opts.Control+":"+tenantIdent, "MARK").Replace(string(out))
 }

@@ -13,7 +13,6 @@ import (
 	"tenantctl/internal/tenant"
 )
 
-//nolint:gochecknoglobals // embedded files
 var (
 	//go:embed sql/schemas.sql
 	schemasSQL string

@@ -52,14 +52,14 @@ func drifts() map[string]string {
 		"leave the group":           `revoke PREFIX_tenantctl_tenants from PREFIX_t_client_x__core`,
 		"grant more":                `grant truncate on tenant_client_x.orders to PREFIX_t_client_x__core`,
 		"grant to another service":  `grant select on tenant_client_x.orders to PREFIX_t_client_x__billing`,
-		"grant to a neighbour":      `grant select on tenant_client_x.orders to PREFIX_t_client_y__core`,
+		"grant to a neighbor":       `grant select on tenant_client_x.orders to PREFIX_t_client_y__core`,
 		"grant to public":           `grant select on tenant_client_x.orders to public`,
 		"grant a column":            `grant select (name) on tenant_client_x.customers to public`,
 		"grant a column of its own": `grant references (code) on tenant_client_x.customers to PREFIX_t_client_x__core`,
 		"grant the version table":   `grant update on tenant_client_x.schema_migrations_core to PREFIX_t_client_x__core`,
 		"grant the schema":          `grant create on schema tenant_client_x to PREFIX_t_client_x__core; grant usage on schema tenant_client_x to public`,
-		"let a neighbour in":        `grant PREFIX_t_client_x__core to PREFIX_t_client_y__core`,
-		"join a neighbour":          `grant PREFIX_t_client_y__billing to PREFIX_t_client_x__core`,
+		"let a neighbor in":         `grant PREFIX_t_client_x__core to PREFIX_t_client_y__core`,
+		"join a neighbor":           `grant PREFIX_t_client_y__billing to PREFIX_t_client_x__core`,
 		"let log in":                `alter role PREFIX_t_client_x__core login createdb`,
 		"drop a role":               `drop owned by PREFIX_t_client_x__billing; drop role PREFIX_t_client_x__billing`,
 		"drop the schema":           `drop schema tenant_client_x cascade`,
@@ -184,7 +184,7 @@ func TestIsolation(t *testing.T) {
 		require.Equal(t, forbidden, as(t, conn, role("y", "core"), "tenant_y", `select 1`), "a tenant of another cell")
 		require.Equal(t, forbidden, as(t, conn, role("x", "billing"), "tenant_x", `select 1`), "the role of another service")
 		require.Equal(t, forbidden, as(t, conn, role("x", "core"), "tenant_x", `select * from plans`), "a table of another service")
-		require.Equal(t, forbidden, as(t, conn, role("x", "core"), "tenant_x", `select * from tenant_y.customers`), "a neighbour's table")
+		require.Equal(t, forbidden, as(t, conn, role("x", "core"), "tenant_x", `select * from tenant_y.customers`), "a neighbor's table")
 		require.Equal(t, forbidden, as(t, conn, role("x", "core"), "tenant_x", `create table mine ()`))
 		require.Equal(t, forbidden, as(t, conn, role("x", "core"), "tenant_x", `truncate customers`))
 		require.Equal(t, forbidden, as(t, conn, role("x", "core"), "tenant_x", `drop table customers`), "not the owner")
