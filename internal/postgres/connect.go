@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -140,11 +141,7 @@ func Explain(config *pgx.ConnConfig, err error) error {
 // connectError says which server was asked, as whom and for what, and classes the answer.
 func connectError(config *pgconn.Config, err error) error {
 	where := fmt.Sprintf("connect to %s:%d as %q to database %q", config.Host, config.Port, config.User, config.Database)
-	cause := err
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
-		cause = connect.Unwrap()
-	}
+	cause := connectCause{err}
 	switch Code(err) {
 	case "28P01", "28000":
 		return tenant.WithHint(fmt.Errorf("%s: %w: %w", where, tenant.ErrAuth, cause),
@@ -153,4 +150,25 @@ func connectError(config *pgconn.Config, err error) error {
 		return tenant.WithHint(fmt.Errorf("%s: %w: %w", where, tenant.ErrNotFound, cause), "check the database name of this DSN")
 	}
 	return tenant.WithHint(fmt.Errorf("%s: %w", where, cause), "check that the server runs and can be reached: `tenantctl doctor`")
+}
+
+// connectCause is a failed attempt to connect as one line: the driver gives one for each of its tries, with and without TLS,
+// mostly the same.
+type connectCause struct{ err error }
+
+func (c connectCause) Unwrap() error { return c.err }
+
+func (c connectCause) Error() string {
+	cause := c.err
+	var connect *pgconn.ConnectError
+	if errors.As(c.err, &connect) {
+		cause = connect.Unwrap()
+	}
+	var lines []string
+	for _, line := range strings.Split(cause.Error(), "\n") {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -58,6 +59,9 @@ func Classify(err error) Class {
 
 // connectionLost tells a broken connection from an error of the program's own.
 func connectionLost(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return false // given up, not lost
+	}
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) {
 		return true
