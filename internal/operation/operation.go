@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tenantctl/internal/operation/pause"
@@ -78,6 +79,10 @@ const cleanupTimeout = 10 * time.Second
 
 // Run runs what of the steps the journal doesn't have as done. It stops at the first error, which it returns.
 func (r Runner) Run(ctx context.Context, operationID string, steps []Step) error {
+	if r.StopBefore != "" && !slices.ContainsFunc(steps, func(s Step) bool { return s.Name == r.StopBefore }) {
+		// A misspelled name must not run everything.
+		return fmt.Errorf("stop before %q: there is no such step: %w", r.StopBefore, tenant.ErrInvalid)
+	}
 	done, err := r.Journal.StepsDone(ctx, operationID)
 	if err != nil {
 		return fmt.Errorf("read journal: %w", err)
@@ -98,8 +103,8 @@ func (r Runner) Run(ctx context.Context, operationID string, steps []Step) error
 }
 
 func (r Runner) step(ctx context.Context, operationID string, step Step) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("before %s: %w", step.Name, err)
+	if ctx.Err() != nil {
+		return fmt.Errorf("before %s: %w", step.Name, context.Cause(ctx))
 	}
 	select {
 	case <-r.Drain:
@@ -116,7 +121,7 @@ func (r Runner) step(ctx context.Context, operationID string, step Step) error {
 	pause.Point(ctx, pause.StepStarted)
 	r.observe(StepEvent{Step: step.Name, State: StepStarted, Attempt: attempt})
 	began := time.Now()
-	cause := step.Run(ctx)
+	cause := whyEnded(ctx, step.Run(ctx))
 	pause.Point(ctx, pause.StepRan)
 
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
@@ -132,6 +137,15 @@ func (r Runner) step(ctx context.Context, operationID string, step Step) error {
 	r.observe(StepEvent{Step: step.Name, State: StepDone, Attempt: attempt, Elapsed: time.Since(began)})
 	pause.Point(ctx, pause.StepEnded)
 	return nil
+}
+
+// whyEnded adds to a step's error that the lease was lost, where that is what canceled the step: the step itself sees only that
+// its context ended, and whoever records the failure must know that the operation is another process's now.
+func whyEnded(ctx context.Context, err error) error {
+	if lost := context.Cause(ctx); err != nil && errors.Is(lost, tenant.ErrLeaseLost) && !errors.Is(err, tenant.ErrLeaseLost) {
+		return fmt.Errorf("%w: %w", lost, err)
+	}
+	return err
 }
 
 func (r Runner) observe(e StepEvent) {

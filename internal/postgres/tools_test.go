@@ -24,6 +24,20 @@ func findTools(t *testing.T) postgres.Tools {
 	return tools
 }
 
+func TestFindServer(t *testing.T) {
+	t.Parallel()
+	newest, err := postgres.FindServer(0)
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(newest.Bin, "initdb"))
+	same, err := postgres.FindServer(newest.Major)
+	require.NoError(t, err)
+	require.Equal(t, newest, same)
+	_, err = postgres.FindServer(7)
+	require.ErrorIs(t, err, tenant.ErrNotFound)
+	require.ErrorContains(t, err, "postgres 7: not found")
+	require.Len(t, tenant.Hints(err), 1)
+}
+
 // The password reaches the server, and isn't among the arguments that everyone on the machine can list.
 func TestToolHidesThePassword(t *testing.T) {
 	t.Parallel()

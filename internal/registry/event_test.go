@@ -206,6 +206,7 @@ func TestFollowOutlivesARestart(t *testing.T) {
 // BenchmarkPublish is what a state change costs when several processes make them at once.
 func BenchmarkPublish(b *testing.B) {
 	_, r := setup(b)
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			publish(b, r, "a", "fact")
