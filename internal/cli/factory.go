@@ -32,8 +32,8 @@ type Factory struct {
 	servers  servers
 
 	mutex   sync.Mutex
-	secrets []string                     // connection strings in use, which no message may show
-	closers []func(ctx context.Context)  // newest last
+	secrets []string                    // connection strings in use, which no message may show
+	closers []func(ctx context.Context) // newest last
 }
 
 func newFactory(streams *terminal.Streams, env func(string) (string, bool), signals *signals) *Factory {
@@ -83,7 +83,9 @@ func (f *Factory) Log() *slog.Logger {
 }
 
 // Tell writes a line for people to standard error; --log-level warn silences it.
-func (f *Factory) Tell(format string, args ...any) { f.tell(slog.LevelInfo, terminal.Plain, "", format, args) }
+func (f *Factory) Tell(format string, args ...any) {
+	f.tell(slog.LevelInfo, terminal.Plain, "", format, args)
+}
 
 // Warn writes a line that somebody should read.
 func (f *Factory) Warn(format string, args ...any) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"tenantctl/internal/cli/terminal"
@@ -31,11 +32,25 @@ func run(ctx context.Context, f *Factory, args []string) error {
 	if err != nil {
 		return err
 	}
-	root.SetArgs(args)
+	root.SetArgs(longOut(args))
 	root.SetIn(f.Streams.In)
 	root.SetOut(f.Streams.Out)
 	root.SetErr(f.Streams.Err)
-	return root.ExecuteContext(ctx)
+	return root.ExecuteContext(f.traced(ctx))
+}
+
+// longOut lets -out be written with one hyphen, as other planners have it. Read as flags of one letter it could mean nothing.
+func longOut(args []string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if arg == "-out" || strings.HasPrefix(arg, "-out=") {
+			args[i] = "-" + arg
+		}
+	}
+	return args
 }
 
 // lookup is os.LookupEnv over a list of NAME=value; the last one counts, as it does for a shell.

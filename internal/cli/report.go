@@ -73,6 +73,11 @@ var (
 
 // maskText hides what looks like the password of a connection string within any text.
 func maskText(text string) string {
-	text = urlLogin.ReplaceAllString(text, "${1}:***@")
+	text = urlLogin.ReplaceAllStringFunc(text, func(login string) string {
+		if strings.HasSuffix(login, ":password@") || strings.HasSuffix(login, ":PASSWORD@") {
+			return login // an example
+		}
+		return urlLogin.ReplaceAllString(login, "${1}:***@")
+	})
 	return passwordPair.ReplaceAllString(text, "${1}***")
 }

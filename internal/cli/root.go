@@ -65,8 +65,9 @@ func addCommands(root *cobra.Command, f *Factory) {
 			root.AddCommand(cmd)
 		}
 	}
-	add(groupStart, newCmdInit(f, nil), newCmdValidate(f, nil), newCmdLocal(f), newCmdConfig(f))
-	add(groupFleet, newCmdStatus(f, nil), newCmdEvents(f, nil))
+	add(groupStart, newCmdInit(f, nil), newCmdValidate(f, nil), newCmdDoctor(f, nil), newCmdLocal(f), newCmdConfig(f))
+	add(groupFleet, newCmdStatus(f, nil), newCmdPlan(f, nil), newCmdApply(f, nil), newCmdProvision(f, nil), newCmdSuspend(f, nil),
+		newCmdResume(f, nil), newCmdArchive(f, nil), newCmdDelete(f, nil), newCmdPsql(f, nil), newCmdEvents(f, nil))
 	add(groupMore, newCmdVersion(f, nil))
 	root.AddCommand(newTopicExitCodes())
 }

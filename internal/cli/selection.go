@@ -16,9 +16,9 @@ import (
 
 // selection is which tenants a command is about: names, --all or --selector.
 type selection struct {
-	Names    []string
-	All      bool
-	Selector string
+	Names    []string `json:"names,omitempty"`
+	All      bool     `json:"all,omitempty"`
+	Selector string   `json:"selector,omitempty"`
 }
 
 // flags adds --all and --selector, and completes names.

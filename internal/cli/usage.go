@@ -115,7 +115,7 @@ func listed[T ~string](names []T) string {
 
 // nearest is the known word that differs least from the word, "" if none is close: a third of its letters may differ.
 func nearest(word string, known []string) string {
-	best, least := "", max(1, len(word)/3)+1
+	best, least := "", max(1, (len(word)+2)/3)+1
 	for _, candidate := range known {
 		if d := distance(strings.ToLower(word), candidate); d < least {
 			best, least = candidate, d

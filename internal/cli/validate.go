@@ -134,8 +134,8 @@ func namedFiles(file *config.File) []*config.Problem {
 func (f *Factory) unset(file *config.File) []string {
 	unset := []string{}
 	look := func(s config.Secret) {
-		for _, name := range s.Variables() {
-			if value, found := f.env(name); (!found || value == "") && !slices.Contains(unset, name) {
+		for _, name := range f.missing(s) {
+			if !slices.Contains(unset, name) {
 				unset = append(unset, name)
 			}
 		}
@@ -153,4 +153,15 @@ func (f *Factory) unset(file *config.File) []string {
 		}
 	}
 	return unset
+}
+
+// missing names the variables of a reference that aren't set.
+func (f *Factory) missing(s config.Secret) []string {
+	var names []string
+	for _, name := range s.Variables() {
+		if value, found := f.env(name); !found || value == "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }

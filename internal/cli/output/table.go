@@ -50,6 +50,15 @@ func (g *Grid) Row(cells ...string) {
 	g.rows = append(g.rows, row)
 }
 
+// Note adds a row in which cells may stay empty: more about the row above.
+func (g *Grid) Note(cells ...string) {
+	row := make([]string, len(g.titles))
+	for i, cell := range cells {
+		row[i] = oneLine(cell)
+	}
+	g.rows = append(g.rows, row)
+}
+
 // oneLine keeps a message with line breaks or control characters from breaking the table or the terminal.
 func oneLine(text string) string {
 	if !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {

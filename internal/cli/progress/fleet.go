@@ -1,0 +1,77 @@
+package progress
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"tenantctl/internal/cli/output"
+	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/tenant"
+)
+
+// Fleet shows how many tenants of a command are through. It may be told from several goroutines. Close it at the end.
+type Fleet struct {
+	streams *terminal.Streams
+	mode    Mode
+	what    string
+	of      int
+	now     func() time.Time
+
+	mutex        sync.Mutex
+	done, failed int
+	meter        meter
+	said         time.Time
+}
+
+// NewFleet begins to show work on a number of tenants; what is its name, such as "provision".
+func NewFleet(streams *terminal.Streams, mode Mode, what string, of int) *Fleet {
+	f := &Fleet{streams: streams, mode: mode.on(streams), what: what, of: of, now: time.Now}
+	f.said = f.now()
+	f.meter.add(f.said, 0, 0)
+	return f
+}
+
+// Ended counts a tenant; a nil error is success.
+func (f *Fleet) Ended(name tenant.Name, err error) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	f.done++
+	if err != nil {
+		f.failed++
+	}
+	f.meter.add(f.now(), float64(f.done)/float64(max(f.of, 1)), 0)
+	switch f.mode {
+	case JSON:
+		e := event{Type: "fleet", Step: f.what, Tenant: name, Time: f.now().UTC(), Done: f.done, Failed: f.failed, Of: f.of}
+		if err != nil {
+			e.Error = err.Error()
+		}
+		writeEvent(f.streams.Err, e)
+	case Bar:
+		if f.of > 1 {
+			width, _ := f.streams.Size()
+			f.streams.Show(output.Cut(fmt.Sprintf("  %s %s %s", f.what, bar(float64(f.done)/float64(f.of), barWidth), f.standing()), max(width-1, 1)))
+		}
+	case Plain:
+		if now := f.now(); now.Sub(f.said) >= sayEvery {
+			f.said = now
+			_, _ = fmt.Fprintf(f.streams.Err, "%s: %s\n", f.what, f.standing()) // nobody left to tell
+		}
+	case Auto, None:
+	}
+}
+
+func (f *Fleet) standing() string {
+	text := fmt.Sprintf("%d of %s", f.done, output.Plural(int64(f.of), "tenant", "tenants"))
+	if f.failed > 0 {
+		text += fmt.Sprintf(", %d failed", f.failed)
+	}
+	if left, known := f.meter.left(); known && f.done < f.of {
+		text += ", " + output.Duration(left) + " left"
+	}
+	return text
+}
+
+// Close takes the bar away.
+func (f *Fleet) Close() { f.streams.Show() }
