@@ -28,14 +28,6 @@ func (t BaseType) sql() string {
 	return `pg_catalog."` + t.Name + `"` // quoted, since char and bit without quotes mean char(1) and bit(1)
 }
 
-// travels is that type.
-func (t BaseType) travels() BaseType {
-	if !t.builtin() {
-		return BaseType{OID: pgtype.TextOID, Schema: "pg_catalog", Name: "text", Modifier: -1, Written: "text"}
-	}
-	return t
-}
-
 func (t BaseType) isText() bool {
 	return !t.builtin() || slices.Contains([]uint32{pgtype.TextOID, pgtype.VarcharOID, pgtype.BPCharOID, pgtype.NameOID}, t.OID)
 }

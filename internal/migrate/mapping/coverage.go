@@ -74,6 +74,7 @@ func (c *compiler) coverage(context.Context) error {
 			c.out.oneWay = append(c.out.oneWay, "table "+table.String())
 		case c.out.Lifts(table.Schema, table.Name):
 			c.refuseCutInheritance(table)
+			c.refuseCollision(table)
 		default:
 			message := "is neither mapped, lifted nor ignored"
 			if len(table.Parents) > 0 {
@@ -93,6 +94,17 @@ func (c *compiler) refuseCutInheritance(table *inspect.Table) {
 			c.found(inspect.Refusal, "mapping-conflict", "table "+table.String(),
 				"is lifted, but inherits from "+parent.String()+", which isn't", "lift both, or map both")
 		}
+	}
+}
+
+// mainSchema is the legacy schema that becomes the tenant's own; others get one beside it.
+const mainSchema = "public"
+
+// refuseCollision finds a lifted table whose name a table of the platform has.
+func (c *compiler) refuseCollision(table *inspect.Table) {
+	if table.Schema == mainSchema && c.target.table(table.Name) != nil {
+		c.found(inspect.Refusal, "mapping-conflict", "table "+table.String(),
+			"is lifted, but the tenant's schema has a table "+quoteName(table.Name)+" of the platform's", "map it, or ignore it with a reason")
 	}
 }
 

@@ -47,14 +47,14 @@ func TestIgnoringAndLiftingAreChecked(t *testing.T) {
 	t.Parallel()
 	b := setup(t, `
 		create table a (id int primary key, flag int, old int); create table b (id int, secret text); create table base (id int);
-		create table kid () inherits (base);
+		create table kid () inherits (base); create table x (id int); create schema app; create table app.x (id int);
 		create table parted (id int, d date) partition by range (d);
 		create table parted_1 partition of parted for values from ('2020-01-01') to ('2021-01-01')`,
 		`create table x (id int primary key, flag int)`)
 	_, findings := b.compile(`
 version: 1
 tables: [ { from: a, to: x, columns: { id: id, flag: flag } } ]
-lift: [ b, kid, parted ]
+lift: [ b, kid, parted, '*.x' ]
 ignore:
 - { table: a, reason: r }
 - { table: public.aa, reason: r }
@@ -70,6 +70,7 @@ ignore:
 		`mapping-conflict | column b.secret | m.yaml:11:3: public.b is lifted, which carries all its columns | map the table to leave a column behind`,
 		`mapping-conflict | table public.kid | is lifted, but inherits from public.base, which isn't | lift both, or map both`,
 		`mapping-conflict | table parted_1 | m.yaml:13:3: is a partition of public.parted, which is lifted whole | map public.parted to leave a partition behind`,
+		`mapping-conflict | table public.x | is lifted, but the tenant's schema has a table x of the platform's | map it, or ignore it with a reason`,
 	}, refusals(findings))
 	require.Equal(t, []string{
 		`mapping-unused | table public.aa | m.yaml:7:3: the legacy database has no table public.aa to ignore; did you mean public.a?`,

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
-	"gopkg.in/yaml.v3"
 
 	"tenantctl/internal/migrate/inspect"
 	"tenantctl/internal/postgres"
@@ -173,29 +172,20 @@ var yamlWords = []string{"null", "true", "false", "yes", "no", "on", "off", "y",
 
 // scalar writes a text as YAML reads it back, in quotes where it needs them.
 func scalar(text string) string {
-	node := yaml.Node{Kind: yaml.ScalarNode, Value: text, Tag: "!!str"}
 	parts := strings.Split(text, ".")
 	switch {
 	case !slices.ContainsFunc(parts, func(part string) bool { return !isPlainName(part) }) && !slices.Contains(yamlWords, text):
 		return text
-	case strings.ContainsFunc(text, func(r rune) bool {
-		return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfeff
-	}):
-		node.Style = yaml.DoubleQuotedStyle
-	default:
-		node.Style = yaml.SingleQuotedStyle
+	case strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }):
+		return strconv.Quote(text) // its escapes are YAML's too
 	}
-	out, err := yaml.Marshal(&node)
-	if err != nil {
-		return strconv.Quote(text)
-	}
-	return strings.TrimSuffix(string(out), "\n")
+	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 }
 
-// comment keeps a text on one line.
+// comment keeps a text on one line, and in the characters that YAML has in comments.
 func comment(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x85 || r == 0x2028 || r == 0x2029 {
+		if !strconv.IsPrint(r) {
 			return ' '
 		}
 		return r

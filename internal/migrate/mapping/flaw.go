@@ -58,7 +58,7 @@ func oneRow(message string) string {
 	return message
 }
 
-var quotedName = regexp.MustCompile(`column (?:"(.*)"|(\S+)) does not exist`) //nolint:gochecknoglobals // compiled once
+var quotedName = regexp.MustCompile(`column (?:"(.*)"|(\S+)) does not exist`)
 
 // unknownColumn names the column that was likely meant.
 func unknownColumn(wrong *flaw, rel relation, sql string) {

@@ -114,9 +114,9 @@ func oneExpression(sql string) error {
 		switch {
 		case token.Unterminated:
 			return &flaw{message: "has a quote or comment that isn't closed", position: characters(sql[:token.Pos]) + 1}
-		case token.IsSymbol("("), token.IsSymbol("["):
+		case token.IsSymbol("("):
 			depth++
-		case token.IsSymbol(")"), token.IsSymbol("]"):
+		case token.IsSymbol(")"):
 			depth--
 		}
 		if depth < 0 || token.IsSymbol(";") || token.Kind == lexer.Parameter {
@@ -178,19 +178,15 @@ func render(ctx context.Context, tx pgx.Tx, rel relation, sql, cast string, into
 	if _, err := tx.Exec(ctx, "set local search_path = ''"); err != nil {
 		return fmt.Errorf("set the search path: %w", err)
 	}
-	rows, err := tx.Query(ctx, `
+	var rendered []string
+	var text string
+	var wholeRow bool
+	err := postgres.Each(ctx, tx, `
 		select pg_get_expr(c.conbin, c.conrelid), coalesce(0 = any(c.conkey), false),
 			array(select a.attname::text from pg_attribute a where a.attrelid = c.conrelid and a.attnum = any(c.conkey) order by a.attnum)
 		from pg_constraint c
 		where c.conrelid = $1::regclass and c.conname in ('tenantctl_raw', 'tenantctl_cast')
-		order by c.conname`, rel.sql)
-	if err != nil {
-		return fmt.Errorf("read a compiled expression: %w", err)
-	}
-	var rendered []string
-	var text string
-	var wholeRow bool
-	_, err = pgx.ForEachRow(rows, []any{&text, &wholeRow, &into.uses}, func() error {
+		order by c.conname`, []any{rel.sql}, []any{&text, &wholeRow, &into.uses}, func() error {
 		text = strings.TrimSuffix(strings.TrimPrefix(text, "(num_nulls("), ") = 0)")
 		rendered = append(rendered, text)
 		return nil

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"tenantctl/internal/migrate/inspect"
 	"tenantctl/internal/postgres"
 )
@@ -49,13 +47,9 @@ func (j *judge) readLegacy(ctx context.Context, tables map[string]*legacyTable) 
 	if err := j.readLegacyColumns(ctx, tables, names); err != nil {
 		return err
 	}
-	rows, err := j.tx.Query(ctx, legacyKeysSQL, names)
-	if err != nil {
-		return fmt.Errorf("read the keys of the scratch database: %w", err)
-	}
 	var name, kind, other string
 	var columns, otherColumns []string
-	_, err = pgx.ForEachRow(rows, []any{&name, &kind, &columns, &other, &otherColumns}, func() error {
+	err := postgres.Each(ctx, j.tx, legacyKeysSQL, []any{names}, []any{&name, &kind, &columns, &other, &otherColumns}, func() error {
 		table := tables[name]
 		if kind == "u" {
 			table.unique = append(table.unique, slices.Clone(columns))
@@ -71,15 +65,11 @@ func (j *judge) readLegacy(ctx context.Context, tables map[string]*legacyTable) 
 }
 
 func (j *judge) readLegacyColumns(ctx context.Context, tables map[string]*legacyTable, names []string) error {
-	rows, err := j.tx.Query(ctx, legacyColumnsSQL, names)
-	if err != nil {
-		return fmt.Errorf("read the columns of the scratch database: %w", err)
-	}
 	var name, written string
 	var oid uint32
 	var modifier, baseModifier int32
 	var c legacyColumn
-	_, err = pgx.ForEachRow(rows, []any{&name, &c.name, &oid, &modifier, &baseModifier, &written, &c.notNull, &c.generated}, func() error {
+	err := postgres.Each(ctx, j.tx, legacyColumnsSQL, []any{names}, []any{&name, &c.name, &oid, &modifier, &baseModifier, &written, &c.notNull, &c.generated}, func() error {
 		c.base = j.typeOf(oid, modifier)
 		c.base.Modifier, c.base.Written = baseModifier, written
 		tables[name].columns = append(tables[name].columns, c)

@@ -79,7 +79,7 @@ func oneName(text string) (string, error) {
 }
 
 // reservedWords are PostgreSQL's keywords that can't be a column's name without quotes.
-const reservedWords = " all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate" +
+const reservedWords = " all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate" + //nolint:misspell // PostgreSQL spells it so
 	" collation column concurrently constraint create cross current_catalog current_date current_role current_schema" +
 	" current_time current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign" +
 	" freeze from full grant group having ilike in initially inner intersect into is isnull join lateral leading left like" +

@@ -26,7 +26,7 @@ func (r *reader) problem(n *yaml.Node, path, format string, args ...any) {
 	r.problems = append(r.problems, &config.Problem{Place: r.place(n), Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`) //nolint:gochecknoglobals // compiled once
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // syntax reports what the YAML parser says.
 func (r *reader) syntax(err error) {

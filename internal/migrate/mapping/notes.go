@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"tenantctl/internal/migrate/inspect"
 	"tenantctl/internal/postgres"
 )
@@ -49,13 +47,9 @@ func (c *compiler) noteUnusedPatterns() {
 
 // viewReads lists for each view, by its quoted name, the relations that it reads.
 func (c *compiler) viewReads(ctx context.Context) (map[string][]inspect.Relation, error) {
-	rows, err := c.judge.tx.Query(ctx, viewReadsSQL)
-	if err != nil {
-		return nil, fmt.Errorf("read what views read: %w", err)
-	}
 	reads := map[string][]inspect.Relation{}
 	var view, read inspect.Relation
-	_, err = pgx.ForEachRow(rows, []any{&view.Schema, &view.Name, &read.Schema, &read.Name}, func() error {
+	err := postgres.Each(ctx, c.judge.tx, viewReadsSQL, nil, []any{&view.Schema, &view.Name, &read.Schema, &read.Name}, func() error {
 		key := postgres.Ident(view.Schema, view.Name)
 		reads[key] = append(reads[key], read)
 		return nil
@@ -105,12 +99,8 @@ func (c *compiler) noteRoutines(ctx context.Context) error {
 		tables = append(tables, name)
 	}
 	slices.Sort(tables)
-	rows, err := c.judge.tx.Query(ctx, uncarriedSQL, tables)
-	if err != nil {
-		return fmt.Errorf("list routines, triggers and rules: %w", err)
-	}
 	var kind, schema, name, shown string
-	_, err = pgx.ForEachRow(rows, []any{&kind, &schema, &name, &shown}, func() error {
+	err := postgres.Each(ctx, c.judge.tx, uncarriedSQL, []any{tables}, []any{&kind, &schema, &name, &shown}, func() error {
 		message := "belongs to a mapped table and stays behind"
 		if kind == "function" {
 			message = "stays behind unless a lifted table uses it"

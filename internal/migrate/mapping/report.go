@@ -22,7 +22,7 @@ func (t trial) findings(tallies []tally) []inspect.Finding {
 	said := false // that expressions fail
 	for i, g := range t.groups {
 		found := tallies[i]
-		if found.failed > 0 && !(g.derived && said) {
+		if found.failed > 0 && (!g.derived || !said) {
 			said = true
 			findings = append(findings, inspect.Finding{
 				Severity: g.severity, Code: failingRows, Object: g.object,

@@ -63,7 +63,7 @@ func tableWords(name string) []string {
 var synonyms = map[string]string{ //nolint:gochecknoglobals // a constant table
 	"address": "street", "zip": "postal code", "zipcode": "postal code", "postcode": "postal code", "qty": "quantity",
 	"descr": "description", "desc": "description", "tel": "phone", "telephone": "phone", "mail": "email", "mobile": "phone",
-	"no": "number", "nr": "number", "num": "number", "created": "created at", "modified": "updated at", "updated": "updated at",
+	"no": "number", "nr": "number", "num": "number", "modified": "updated", "changed": "updated",
 }
 
 // meaning is a name in common words.
@@ -93,7 +93,7 @@ func alike(column, table string, target TargetColumn) bool {
 	own := words(column)
 	same := func(parts []string) bool {
 		name := meaning(parts)
-		return name == wanted || isClock(target.Base) && moment(name) == moment(wanted)
+		return name == wanted || strings.Join(parts, "") == strings.Join(words(target.Name), "") || isClock(target.Base) && moment(name) == moment(wanted)
 	}
 	if same(own) {
 		return true

@@ -40,7 +40,7 @@ func squeeze(word string) string {
 	return strings.NewReplacer(`"`, "", "_", "", "-", "").Replace(strings.ToLower(word))
 }
 
-// distance counts the bytes to insert, drop, change or swap with their neighbour to make b of a.
+// distance counts the bytes to insert, drop, change or swap with their neighbor to make b of a.
 func distance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

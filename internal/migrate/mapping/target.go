@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"tenantctl/internal/postgres"
 )
 
@@ -84,17 +82,13 @@ var targetRulesSQL string
 // ReadTarget reads the tables of a schema. Tables that record schema versions are left out: no mapping fills them.
 func ReadTarget(ctx context.Context, db postgres.Querier, schema string) (TargetCatalog, error) {
 	target := TargetCatalog{Schema: schema}
-	rows, err := db.Query(ctx, targetColumnsSQL, schema)
-	if err != nil {
-		return target, fmt.Errorf("read the tables of schema %q: %w", schema, err)
-	}
 	var table string
 	var c TargetColumn
 	into := []any{
 		&table, &c.Name, &c.Type, &c.Base.OID, &c.Base.Schema, &c.Base.Name, &c.Base.Modifier, &c.Base.Written,
 		&c.Base.Labels, &c.NotNull, &c.Default, &c.Generated, &c.Identity, &c.Sequence, &c.DomainChecks,
 	}
-	_, err = pgx.ForEachRow(rows, into, func() error {
+	err := postgres.Each(ctx, db, targetColumnsSQL, []any{schema}, into, func() error {
 		last := len(target.Tables) - 1
 		if last < 0 || target.Tables[last].Name != table {
 			target.Tables = append(target.Tables, TargetTable{Name: table})
@@ -111,14 +105,10 @@ func ReadTarget(ctx context.Context, db postgres.Querier, schema string) (Target
 }
 
 func (t *TargetCatalog) readRules(ctx context.Context, db postgres.Querier) error {
-	rows, err := db.Query(ctx, targetRulesSQL, t.Schema)
-	if err != nil {
-		return fmt.Errorf("read the constraints of schema %q: %w", t.Schema, err)
-	}
 	var name, kind, rule, expression, other string
 	var columns, otherColumns []string
 	var primary, nullsEqual bool
-	_, err = pgx.ForEachRow(rows, []any{&name, &kind, &rule, &columns, &expression, &primary, &nullsEqual, &other, &otherColumns}, func() error {
+	err := postgres.Each(ctx, db, targetRulesSQL, []any{t.Schema}, []any{&name, &kind, &rule, &columns, &expression, &primary, &nullsEqual, &other, &otherColumns}, func() error {
 		table := t.table(name)
 		if table == nil {
 			return nil

@@ -36,6 +36,9 @@ func strict(columns ...string) string {
 
 func TestTryNamesRowsThatDontFit(t *testing.T) {
 	t.Parallel()
+	b := setup(t, goodRows+`; create function add(id int, name text default null, price numeric default 1, big bigint default 1, code text default 'c',
+		at timestamp default '2020-01-01', r real default 1, flag int default 1, note text default 'x') returns void language sql as
+		'insert into t select id, name, price, big, code, at, r, flag, note'`, strictTarget)
 	for column, c := range map[string]struct{ row, want string }{
 		`name: name`: {
 			`(901, 'longer')`,
@@ -80,21 +83,15 @@ func TestTryNamesRowsThatDontFit(t *testing.T) {
 			`(901, flag => 0)`, `failing-rows | mapping of public.t to x.digits | 10 / flag fails for 251 rows of public.t: id=2: division by zero; id=4: division by zero;`,
 		},
 	} {
-		t.Run(strings.TrimSpace(strings.ReplaceAll(column, "\n", "")), func(t *testing.T) {
-			t.Parallel()
-			b := setup(t, goodRows+`; create function add(id int, name text default null, price numeric default 1, big bigint default 1, code text default 'c',
-				at timestamp default '2020-01-01', r real default 1, flag int default 1, note text default 'x') returns void language sql as
-				'insert into t select id, name, price, big, code, at, r, flag, note'`, strictTarget)
-			b.run("select add" + c.row)
-			compiled := b.sound(strict(column))
-			found := refusals(b.try(compiled))
-			if c.want == "" {
-				require.Empty(t, found)
-				return
-			}
-			require.Len(t, found, 1)
-			require.Contains(t, found[0], c.want)
-		})
+		b.run("select add" + c.row)
+		found := refusals(b.try(b.sound(strict(column))))
+		b.run("delete from t where id > 500")
+		if c.want == "" {
+			require.Empty(t, found, column)
+			continue
+		}
+		require.Len(t, found, 1, column)
+		require.Contains(t, found[0], c.want, column)
 	}
 }
 

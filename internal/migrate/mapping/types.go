@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"tenantctl/internal/postgres"
 )
 
 // scratchType is a type of the scratch database.
@@ -36,14 +38,10 @@ func readTypes(ctx context.Context, tx pgx.Tx) (map[uint32]scratchType, error) {
 	if _, err := tx.Exec(ctx, "set local search_path = ''"); err != nil {
 		return nil, fmt.Errorf("set the search path: %w", err)
 	}
-	rows, err := tx.Query(ctx, typesSQL)
-	if err != nil {
-		return nil, fmt.Errorf("read the types of the scratch database: %w", err)
-	}
 	types := map[uint32]scratchType{}
 	var oid uint32
 	var t scratchType
-	_, err = pgx.ForEachRow(rows, []any{&oid, &t.Schema, &t.Name, &t.Written, &t.Kind, &t.Base, &t.BaseModifier, &t.Portable, &t.Nested}, func() error {
+	err := postgres.Each(ctx, tx, typesSQL, nil, []any{&oid, &t.Schema, &t.Name, &t.Written, &t.Kind, &t.Base, &t.BaseModifier, &t.Portable, &t.Nested}, func() error {
 		types[oid] = t
 		return nil
 	})

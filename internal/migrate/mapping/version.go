@@ -26,7 +26,7 @@ func (m *Mapping) CheckVersion(ctx context.Context, source *pgx.Conn) ([]inspect
 	versions, err := texts(ctx, tx, m.Source.SQL)
 	var pgErr *pgconn.PgError
 	switch {
-	case errors.As(err, &pgErr) && (atFault(pgErr.Code) || pgErr.Code == "25006"):
+	case errors.As(err, &pgErr) && (atFault(pgErr.Code) || pgErr.Code == "25006" || pgErr.Code == "08P01"):
 		return m.wrongVersion("can't be asked: "+pgErr.Message+" (in: "+m.Source.SQL+")", "schemaVersion is one query that reads"), nil
 	case err != nil:
 		return nil, fmt.Errorf("ask for the legacy schema's version: %w", err)
