@@ -57,6 +57,9 @@ func outcomeOf(o provision.Outcome) outcome {
 		made.Steps = append(made.Steps, step.Describe)
 	}
 	made.Detail = strings.Join(made.Steps, "; ")
+	if slices.ContainsFunc(made.Steps, func(step string) bool { return strings.HasPrefix(step, "make schema ") }) {
+		made.Detail = "made, in cell " + o.Cell
+	}
 	if len(o.Steps) == 0 {
 		made.Result, made.Detail = resultUnchanged, "as declared"
 	}

@@ -146,7 +146,8 @@ func (f *Factory) ExistingRegistry(ctx context.Context) (*registry.Registry, err
 	}
 	if file.Control().Local {
 		if there, err := f.stackThere(); err != nil || !there {
-			return nil, errors.Join(err, fmt.Errorf("the local stack: %w", registry.ErrNotSetUp))
+			return nil, errors.Join(err, tenant.WithHint(fmt.Errorf("there are no records yet: the local stack is %w", registry.ErrNotSetUp),
+				"`tenantctl apply` or `tenantctl migrate` starts it at first use"))
 		}
 	}
 	return f.servers.open(ctx, registry.OpenExisting)

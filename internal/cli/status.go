@@ -130,7 +130,7 @@ func (f *Factory) statusTable(w io.Writer, p output.Printer, items []statusItem)
 		Style(string(tenant.RouteHold), terminal.Yellow).Style(string(absent), terminal.Dim)
 	for _, item := range items {
 		state := string(item.State)
-		if item.Override != "" {
+		if overridden(&item.Status, overrideState) != "" {
 			state += " (by hand)"
 		}
 		if !item.Declared {

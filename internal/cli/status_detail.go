@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,8 +123,21 @@ func (d tenantDetail) write(w io.Writer, p output.Printer, now time.Time) error 
 	if err := d.writeSteps(w, p, now); err != nil {
 		return err
 	}
+	if d.mayGoBack() {
+		_, err := fmt.Fprintf(w, "\nits legacy database is read only; `tenantctl rollback %[1]s` goes back to it, `tenantctl complete %[1]s` ends the move for good\n", d.Name)
+		return err
+	}
 	return writeBlocked(w, p, []statusItem{d.statusItem}, now)
 }
+
+// mayGoBack tells that the tenant was moved and that the way back is still open.
+func (d tenantDetail) mayGoBack() bool {
+	return d.Last != nil && d.Last.Kind == migrate.Kind && d.Last.State == tenant.OperationDone &&
+		!slices.ContainsFunc(d.Steps, func(s tenant.StepRecord) bool { return s.Step == completeStep && s.State == "done" })
+}
+
+// completeStep is how migrate journals the end of a move.
+const completeStep = "complete"
 
 // lines are the facts, each with its label; an empty fact is left out.
 func (d tenantDetail) lines(now time.Time) [][2]string {
@@ -153,7 +167,11 @@ func (d tenantDetail) lines(now time.Time) [][2]string {
 func (d tenantDetail) stateText() string {
 	switch {
 	case d.State == absent:
-		return "absent: declared, nothing is made yet (`tenantctl provision " + string(d.Name) + "`)"
+		how := "provision"
+		if d.Spec != nil && d.Spec.Legacy != "" {
+			how = "migrate"
+		}
+		return fmt.Sprintf("absent: declared, nothing is made yet (`tenantctl %s %s`)", how, d.Name)
 	case !d.Declared:
 		return string(d.State) + ", no longer declared in tenants.yaml"
 	case d.Spec != nil && d.Spec.State != d.State:
@@ -205,7 +223,7 @@ func (d tenantDetail) writeSteps(w io.Writer, p output.Printer, now time.Time) e
 	}
 	op := d.Last
 	head := fmt.Sprintf("\n%s %s by %s, begun %s ago%s\n", op.Kind, operationState(op), op.Actor, output.Age(now.Sub(op.Started)), prefixed(": ", op.Reason))
-	if op.Error != "" {
+	if op.Error != "" && op.State == tenant.OperationFailed {
 		head += "  " + strings.ReplaceAll(maskText(op.Error), "\n", "\n  ") + "\n"
 	}
 	if _, err := io.WriteString(w, head); err != nil {
@@ -237,7 +255,7 @@ func operationState(op *tenant.Operation) string {
 	case op.State == tenant.OperationRunning:
 		return "runs, now at " + op.Phase
 	}
-	return string(op.State)
+	return strings.ReplaceAll(string(op.State), "-", " ")
 }
 
 // prefixed is prefix and text, or nothing where there is no text.

@@ -121,9 +121,7 @@ func (m *Move) stepForPeople(e operation.StepEvent) {
 	switch e.State {
 	case operation.StepStarted:
 		m.step, m.began, m.said, m.rows, m.meter = e.Step, m.now(), m.now(), nil, meter{}
-		if m.mode == Plain {
-			m.line("%s ...", e.Step)
-		} else {
+		if m.mode == Bar {
 			m.streams.Show(m.block()...)
 		}
 		return
