@@ -91,7 +91,7 @@ func Run(ctx context.Context, config Config) (*Result, error) {
 	return m.finish(ctx, err)
 }
 
-func leaseName(name tenant.Name) string { return "tenant/" + string(name) }
+func leaseName(name tenant.Name) string { return registry.LeaseName(name) }
 
 // begin finds the unfinished operation or begins one, and makes sure that no earlier holder of the lease writes any more.
 func (m *Move) begin(ctx context.Context) error {
