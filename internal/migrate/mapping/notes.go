@@ -99,15 +99,13 @@ func (c *compiler) noteRoutines(ctx context.Context) error {
 		tables = append(tables, name)
 	}
 	slices.Sort(tables)
-	var kind, schema, name, shown string
-	err := postgres.Each(ctx, c.judge.tx, uncarriedSQL, []any{tables}, []any{&kind, &schema, &name, &shown}, func() error {
+	var kind, shown string
+	err := postgres.Each(ctx, c.judge.tx, uncarriedSQL, []any{tables, c.catalog.Schemas}, []any{&kind, &shown}, func() error {
 		message := "belongs to a mapped table and stays behind"
 		if kind == "function" {
 			message = "stays behind unless a lifted table uses it"
 		}
-		if kind != "function" || schema != targetSchema {
-			c.found(inspect.Note, notCarried, kind+" "+shown, message, "")
-		}
+		c.found(inspect.Note, notCarried, kind+" "+shown, message, "")
 		return nil
 	})
 	if err != nil {

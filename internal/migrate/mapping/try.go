@@ -83,7 +83,7 @@ func newTallies(t trial) []tally {
 	return tallies
 }
 
-// tryTable scans one table. Only if a row can't be evaluated, the rows are gone through one by one.
+// tryTable scans one table. Only if a row can't be evaluated, those that can't are searched for.
 func (c *Compiled) tryTable(ctx context.Context, source *pgx.Conn, t trial) ([]inspect.Finding, error) {
 	tx, err := c.begin(ctx, source)
 	if err != nil {
@@ -98,10 +98,7 @@ func (c *Compiled) tryTable(ctx context.Context, source *pgx.Conn, t trial) ([]i
 		return t.misfits(ctx, tx, err)
 	case rowsAtFault(err):
 		tallies = newTallies(t)
-		if err = within(ctx, tx, func(tx pgx.Tx) error { return t.each(ctx, tx, tallies) }); noLanguage(err) {
-			tallies = newTallies(t)
-			err = t.bisect(ctx, tx, tallies)
-		}
+		err = (&search{trial: t, tx: tx, tallies: tallies}).run(ctx)
 	}
 	if err != nil {
 		return nil, err

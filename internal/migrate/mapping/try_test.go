@@ -126,7 +126,7 @@ func TestTryKeepsGroupsApart(t *testing.T) {
 func TestTryNeedsOnlySelect(t *testing.T) {
 	t.Parallel()
 	b := setup(t, goodRows, strictTarget)
-	b.run("update t set flag = 0 where id in (17, 401, 402); update t set name = 'longer' where id in (17, 18); insert into t select i, 'n', 1, 1, 'c', null, 1, 1, 'x' from generate_series(501, 4000) i")
+	b.run("update t set flag = 0 where id in (17, 401, 402); update t set name = 'longer' where id in (17, 18); insert into t select i, 'n', 1, 1, 'c', null, 1, 1, 'x' from generate_series(501, 12000) i")
 	role := localtest.Prefix(b.t) + "reader"
 	b.run("create role " + role + " login password 'secret'; grant select on t to " + role)
 	compiled := b.sound(strict(`name: name`, `digits: 10 / flag`))
