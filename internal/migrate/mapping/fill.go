@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"tenantctl/internal/migrate/inspect"
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/postgres/lexer"
 )
@@ -15,6 +16,12 @@ import (
 // compileWay compiles the expressions of one entry.
 func (c *compiler) compileWay(ctx context.Context, w *way) error {
 	rel := c.judge.relation(w.from, c.searchPath())
+	if w.from.Kind == inspect.Partitioned {
+		var err error
+		if rel.sql, err = c.judge.standIn(ctx, w.from); err != nil {
+			return err
+		}
+	}
 	var extras []extraPart
 	for _, entry := range w.entry.Columns {
 		column := c.fillable(w, entry)

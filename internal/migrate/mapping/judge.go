@@ -94,6 +94,16 @@ func (j *judge) compile(ctx context.Context, rel relation, sql string, to BaseTy
 	return compiled, err
 }
 
+// standIn makes a table with the columns of a partitioned one and its name: constraints on that would go down to each partition.
+func (j *judge) standIn(ctx context.Context, t *legacyTable) (string, error) {
+	name := postgres.Ident(targetSchema+"_row", t.Name)
+	sql := "create schema if not exists " + targetSchema + "_row; drop table if exists " + name + "; create table " + name + " (like " + t.sql() + ")"
+	if err := postgres.Script(ctx, j.tx, sql); err != nil {
+		return "", fmt.Errorf("make a table like %s in the scratch database: %w", t, err)
+	}
+	return name, nil
+}
+
 // attempt runs work in a savepoint that is always rolled back.
 func (j *judge) attempt(ctx context.Context, work func(pgx.Tx) error) error {
 	inner, err := j.tx.Begin(ctx)

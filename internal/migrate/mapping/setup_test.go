@@ -28,7 +28,7 @@ type testBundle struct {
 }
 
 const truncateAll = `do $$ declare t regclass; begin
-	for t in select oid from pg_class where relkind in ('r', 'p') and relnamespace::regnamespace::text !~ '^(pg_|information)' loop
+	for t in select oid from pg_class where relkind = 'r' and relnamespace::regnamespace::text !~ '^(pg_|information)' loop
 		execute format('truncate %s cascade', t);
 	end loop;
 end $$`

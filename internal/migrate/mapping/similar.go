@@ -154,8 +154,7 @@ type match struct {
 	guessed   map[string]bool
 }
 
-// pair finds the columns that belong together: by name, then the keys, then by the last words of a name where the target needs
-// a value.
+// pair finds the columns that belong together: by name, then the keys, then by part of the name where the target needs a value.
 func pair(legacy *inspect.Table, target *TargetTable) *match {
 	m := &match{legacy: legacy, target: target, columns: map[string]int{}, guessed: map[string]bool{}}
 	m.fill(func(own inspect.Column, column TargetColumn) bool { return alike(own.Name, legacy.Name, column) })
@@ -165,7 +164,8 @@ func pair(legacy *inspect.Table, target *TargetTable) *match {
 		return len(legacy.Key) == 1 && legacy.Key[0] == own.Name && len(key) == 1 && key[0] == column.Name
 	})
 	m.fill(func(own inspect.Column, column TargetColumn) bool {
-		return column.needed() && strings.HasSuffix(meaning(words(own.Name)), " "+meaning(words(column.Name)))
+		name, wanted := meaning(words(own.Name)), meaning(words(column.Name))
+		return column.needed() && (strings.HasSuffix(name, " "+wanted) || name == wanted+" number")
 	})
 	m.guess(count)
 	return m
