@@ -69,6 +69,9 @@ func (m *Mapping) Compile(ctx context.Context, scratch *pgx.Conn, catalog *inspe
 		ignored: map[string]Ignore{}, columns: map[string]map[string]Ignore{},
 		out: &Compiled{patterns: m.Lift, path: catalog.SearchPath, kept: map[string]bool{}, parts: map[string]liftedAs{}},
 	}
+	if err := pin(ctx, tx, quotedPath(nil)); err != nil {
+		return nil, nil, fmt.Errorf("compile mapping %s: %w", m.File, err)
+	}
 	types, err := readTypes(ctx, tx)
 	if err != nil {
 		return nil, nil, err
@@ -217,13 +220,13 @@ func (c *compiler) compileAll(ctx context.Context) error {
 	return nil
 }
 
-// searchPath is the legacy search path as SQL.
-func (c *compiler) searchPath() string {
-	if len(c.catalog.SearchPath) == 0 {
-		return "''"
+// quotedPath is a search path as SQL.
+func quotedPath(schemas []string) string {
+	if len(schemas) == 0 {
+		return "pg_catalog"
 	}
-	quoted := make([]string, len(c.catalog.SearchPath))
-	for i, schema := range c.catalog.SearchPath {
+	quoted := make([]string, len(schemas))
+	for i, schema := range schemas {
 		quoted[i] = postgres.Ident(schema)
 	}
 	return strings.Join(quoted, ", ")

@@ -8,6 +8,7 @@ import (
 
 	"tenantctl/internal/migrate/copy"
 	"tenantctl/internal/migrate/inspect"
+	"tenantctl/internal/postgres"
 )
 
 const legacyOrders = `
@@ -82,6 +83,7 @@ func order(column string) string {
 func TestCompileRendersExpressions(t *testing.T) {
 	t.Parallel()
 	b := setup(t, legacyOrders, platformOrders)
+	require.NoError(t, postgres.Script(t.Context(), b.scratch, "set timezone = 'Europe/Berlin'; set datestyle = 'German'"))
 	for _, c := range []struct{ column, want string }{
 		{`status: '"user"'`, `"user"`},
 		{`status: '"Customer"'`, `("Customer")::text`},
@@ -108,6 +110,7 @@ func TestCompileRendersExpressions(t *testing.T) {
 		{`state: '"Status"'`, `("Status")::text`},
 		{`email: '"user"'`, `"user"`},
 		{`tags: tags`, `"tags"`},
+		{`placed_at: "coalesce(\"Seen\", '2020-01-01')"`, `COALESCE("Seen", '2020-01-01 00:00:00+00'::timestamp with time zone)`},
 		{`extra.user: '"user"'`, `jsonb_build_object('user', "user")`},
 		{`extra."It's": '"Status"'`, `jsonb_build_object('It''s', ("Status")::text)`},
 		{`extra.at: '"Placed"'`, `jsonb_build_object('at', "Placed")`},

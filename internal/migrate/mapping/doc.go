@@ -10,6 +10,9 @@
 // silence, so a row that doesn't fit has to fail or to show in the proof. Types that only the legacy or only the platform
 // knows travel as text: reverse expressions therefore see an enum as text and a domain as its base type.
 //
+// Sessions that compile, try and copy have the same settings: times without a zone that become times with one by being written
+// as a constant are UTC. All else that a setting, the clock or another table would decide is refused.
+//
 // Nothing is left behind unsaid: each legacy table and column is mapped, lifted or ignored with a reason, or Compile refuses and
 // lists what is missing. Try evaluates the mapping over the real rows, before a fence stops anybody's work.
 package mapping

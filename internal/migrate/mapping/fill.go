@@ -15,7 +15,7 @@ import (
 
 // compileWay compiles the expressions of one entry.
 func (c *compiler) compileWay(ctx context.Context, w *way) error {
-	rel := c.judge.relation(w.from, c.searchPath())
+	rel := c.judge.relation(w.from, quotedPath(c.catalog.SearchPath))
 	if w.from.Kind == inspect.Partitioned {
 		var err error
 		if rel.sql, err = c.judge.standIn(ctx, w.from); err != nil {

@@ -48,17 +48,21 @@ func (c *Compiled) begin(ctx context.Context, source *pgx.Conn) (pgx.Tx, error) 
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
-	path := make([]string, len(c.path))
-	for i, schema := range c.path {
-		path[i] = postgres.Ident(schema)
-	}
-	for name, value := range copy.SessionSettings(strings.Join(path, ", ")) {
-		if _, err := tx.Exec(ctx, "select set_config($1, $2, true)", name, value); err != nil {
-			_ = tx.Rollback(context.WithoutCancel(ctx))
-			return nil, fmt.Errorf("set %s: %w", name, err)
-		}
+	if err := pin(ctx, tx, quotedPath(c.path)); err != nil {
+		_ = tx.Rollback(context.WithoutCancel(ctx))
+		return nil, err
 	}
 	return tx, nil
+}
+
+// pin gives a transaction the settings under which rows are copied: they decide how values are read and written as text.
+func pin(ctx context.Context, tx pgx.Tx, searchPath string) error {
+	for name, value := range copy.SessionSettings(searchPath) {
+		if _, err := tx.Exec(ctx, "select set_config($1, $2, true)", name, value); err != nil {
+			return fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // tally is what a trial found of one group: rows that can't be evaluated, and bad rows of each check.
