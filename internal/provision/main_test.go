@@ -106,7 +106,9 @@ func billingStream(t *testing.T) *stream.Stream {
 			create view active_plans as select p.*, monthly(p) from plans p;
 			create materialized view plan_count as select cycle, count(*) from plans group by 1;
 			create index plans_rebate on plans ((rebate * 2)) where rebate > 0;
-			comment on table plans is 'it''s "billing"; really';`)},
+			comment on table plans is 'it''s "billing"; really';
+			insert into plans (cycle, rebate, data) values ('month', null, null), ('year', 10, '{"note": "it''s; -- \\ fine"}');
+			select setval('receipt_number', 4711);`)},
 		"001_plans.down.sql": &fstest.MapFile{Data: []byte(`drop table subscriptions, plans cascade`)},
 	})
 	require.NoError(t, err)

@@ -145,7 +145,7 @@ func (pl *planner) planRoles() {
 			sql = append(sql, "alter default privileges for role "+owner+" revoke execute on functions from public")
 		}
 	}
-	pl.step(stepRoles, "make the tenant's roles", pl.admin(), sql)
+	pl.step(stepRoles, "make the tenant's roles as declared", pl.admin(), sql)
 }
 
 func (pl *planner) role(name string) []string {
@@ -184,7 +184,7 @@ func (pl *planner) planSchemas() {
 		}
 	}
 	for _, name := range schemas {
-		pl.step(stepSchema, "make schema "+name, pl.admin(), pl.schema(name))
+		pl.step(stepSchema, "make schema "+name+" as declared", pl.admin(), pl.schema(name))
 	}
 }
 

@@ -2,7 +2,10 @@ package provision
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,14 +14,13 @@ import (
 
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/postgres/lexer"
-	"tenantctl/internal/stream"
 	"tenantctl/internal/tenant"
 )
 
-// dumpTemplate turns a template's schema into a script: what pg_dump writes, less what concerns a session or the schema itself,
-// with SET LOCAL ROLE where the owner changes, followed by the grants to the tenant's roles and the version rows.
-func (p *Provisioner) dumpTemplate(ctx context.Context, conn *pgxpool.Conn, name string, services []string) (string, error) {
-	tools, err := p.tools()
+// scriptTemplate turns a template's schema into a script: what makes its objects and the rows that the files put there, version
+// rows included, by the role that owns them, followed by the grants to the tenant's roles.
+func (p *Provisioner) scriptTemplate(ctx context.Context, conn *pgxpool.Conn, name string, services []string) (string, error) {
+	dumped, err := p.dumpTemplate(ctx, name)
 	if err != nil {
 		return "", err
 	}
@@ -26,19 +28,78 @@ func (p *Provisioner) dumpTemplate(ctx context.Context, conn *pgxpool.Conn, name
 	if err != nil {
 		return "", err
 	}
-	sql := []string{"set local check_function_bodies = off"}
-	for _, section := range []string{"pre-data", "post-data"} {
-		dump, err := tools.Run(ctx, "pg_dump", p.DSN, "--schema="+name, "--section="+section, "--use-set-session-authorization", "--no-acl",
-			"--no-publications", "--no-subscriptions", "--no-security-labels", "--no-tablespaces", "--role="+p.names.admin())
-		if err != nil {
-			return "", err
-		}
-		sql = append(sql, essence(string(dump))...)
-		if section == "pre-data" { // foreign keys come after it, and need it
-			sql = append(sql, p.templateReferences(objects)...)
-		}
+	references := p.templateReferences(objects)
+	definitions := compact(dumped.definitions(references))
+	if err := p.prove(ctx, conn, name, dumped, definitions); err != nil {
+		p.Log.WarnContext(ctx, "template stays as dumped", "services", services, "error", err.Error())
+		definitions = dumped.definitions(references)
 	}
+	sql := append([]string{"set local check_function_bodies = off"}, definitions...)
 	return strings.Join(append(sql, p.templateGrants(name, services, objects)...), ";\n"), nil
+}
+
+// templateDump is a schema without its privileges: tables, rows, then indexes and constraints.
+type templateDump struct {
+	pre, data, post string
+}
+
+// dumpTemplate dumps once and has each part told by itself, owners by SET SESSION AUTHORIZATION, which is written only where the
+// owner changes.
+func (p *Provisioner) dumpTemplate(ctx context.Context, name string) (d templateDump, err error) {
+	tools, err := p.tools()
+	if err != nil {
+		return d, err
+	}
+	folder, err := os.MkdirTemp("", "tenantctl-template-")
+	if err != nil {
+		return d, fmt.Errorf("make room for a dump: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	file := filepath.Join(folder, "dump")
+	_, err = tools.Run(ctx, "pg_dump", p.DSN, "--format=custom", "--compress=0", "--file="+file, "--schema="+name, "--no-acl",
+		"--rows-per-insert=500", "--no-publications", "--no-subscriptions", "--no-security-labels", "--role="+p.names.admin())
+	if err != nil {
+		return d, err
+	}
+	for section, into := range map[string]*string{"pre-data": &d.pre, "data": &d.data, "post-data": &d.post} {
+		out, err := tools.Run(ctx, "pg_restore", "", "--section="+section, "--use-set-session-authorization", "--no-tablespaces", "--file=-", file)
+		if err != nil {
+			return d, err
+		}
+		*into = withoutMetaCommands(string(out))
+	}
+	return d, nil
+}
+
+// definitions are the statements that make the objects. Foreign keys come with post, and need the references.
+func (d templateDump) definitions(references []string) []string {
+	return slices.Concat(essence(d.pre), references, essence(d.data), essence(d.post))
+}
+
+// prove makes a second schema by the definitions and compares its dump with the first one's.
+func (p *Provisioner) prove(ctx context.Context, conn *pgxpool.Conn, name string, want templateDump, definitions []string) (err error) {
+	c, err := compile(name, strings.Join(definitions, ";\n"))
+	if err != nil {
+		return err
+	}
+	second := templateName()
+	if err := p.makeTemplateSchema(ctx, conn, second); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.dropTemplate(context.WithoutCancel(ctx), conn, second)) }()
+	err = p.transaction(ctx, []string{"set local check_function_bodies = off", "set local search_path = " + postgres.Ident(second) + ", " + Ext, c.instantiate(second, nil)})
+	if err != nil {
+		return err
+	}
+	have, err := p.dumpTemplate(ctx, second)
+	if err != nil {
+		return err
+	}
+	renamed := strings.NewReplacer(second, name).Replace
+	if renamed(have.pre) != want.pre || renamed(have.data) != want.data || renamed(have.post) != want.post {
+		return fmt.Errorf("made from fewer statements it isn't the same: %w", tenant.ErrConflict)
+	}
+	return nil
 }
 
 // tools are client programs that can read this server.
@@ -85,8 +146,6 @@ func (p *Provisioner) templateGrants(name string, services []string, objects []o
 		}
 		sql = append(sql, setRole(p.names.owner(service)))
 		sql = append(sql, grants.statements()...)
-		sql = append(sql, fmt.Sprintf("insert into %s (version, dirty) values (%d, false)",
-			postgres.Ident(name, stream.TableFor(service)), p.version(p.streams[service])))
 	}
 	return sql
 }
@@ -102,7 +161,7 @@ var authorization = regexp.MustCompile(`(?is)^set session authorization (.*)$`)
 func essence(dump string) []string {
 	var sql []string
 	role := ""
-	for _, statement := range lexer.Statements(withoutMetaCommands(dump)) {
+	for _, statement := range lexer.Statements(dump) {
 		if match := authorization.FindStringSubmatch(statement.Text); match != nil {
 			role = authorizationName(match[1])
 			continue

@@ -18,7 +18,7 @@ import (
 )
 
 // templateFormat changes with the way in which scripts are made, so that those of older releases are not used.
-const templateFormat = "1"
+const templateFormat = "3"
 
 // template finds the script for a set of services, in memory, on the instance, or by making it.
 func (p *Provisioner) template(ctx context.Context, services []string) (*compiled, error) {
@@ -76,11 +76,11 @@ func (p *Provisioner) makeTemplate(ctx context.Context, key string, services []s
 	if err := p.sweepTemplates(ctx, conn); err != nil {
 		return "", "", err
 	}
-	name = "tenantctl_template_" + strings.ToLower(rand.Text())[:16]
+	name = templateName()
 	if err := p.buildTemplate(ctx, conn, name, services); err != nil {
 		return "", "", errors.Join(err, p.dropTemplate(context.WithoutCancel(ctx), conn, name))
 	}
-	script, err = p.dumpTemplate(ctx, conn, name, services)
+	script, err = p.scriptTemplate(ctx, conn, name, services)
 	if err := errors.Join(err, p.dropTemplate(context.WithoutCancel(ctx), conn, name)); err != nil {
 		return "", "", err
 	}
@@ -91,18 +91,32 @@ func (p *Provisioner) makeTemplate(ctx context.Context, key string, services []s
 	return p.readTemplate(ctx, key)
 }
 
-// buildTemplate holds a lock of the session while the schema lives, by which others know that it isn't left over.
-func (p *Provisioner) buildTemplate(ctx context.Context, conn *pgxpool.Conn, name string, services []string) error {
+// templateName is one that nothing else has, and that occurs in no file by chance.
+func templateName() string { return "tenantctl_template_" + strings.ToLower(rand.Text())[:16] }
+
+// makeTemplateSchema makes a schema in which all owners may make objects. The session holds a lock while it lives, by which
+// others know that it isn't left over.
+func (p *Provisioner) makeTemplateSchema(ctx context.Context, conn *pgxpool.Conn, name string) error {
 	if _, err := conn.Exec(ctx, `select pg_advisory_lock(hashtextextended($1, 0))`, name); err != nil {
 		return fmt.Errorf("lock: %w", err)
 	}
-	sql := []string{"begin", setRole(p.names.admin()), "create schema " + postgres.Ident(name),
-		"comment on schema " + postgres.Ident(name) + " is " + postgres.Literal(p.names.markOf(template))}
-	for _, service := range services {
-		sql = append(sql, "grant usage, create on schema "+postgres.Ident(name)+" to "+postgres.Ident(p.names.owner(service)))
+	sql := []string{
+		"begin", setRole(p.names.admin()), "create schema " + postgres.Ident(name),
+		"comment on schema " + postgres.Ident(name) + " is " + postgres.Literal(p.names.markOf(template)),
+	}
+	for _, s := range p.Streams {
+		sql = append(sql, "grant usage, create on schema "+postgres.Ident(name)+" to "+postgres.Ident(p.names.owner(s.Service)))
 	}
 	if err := postgres.Script(ctx, conn, strings.Join(append(sql, "commit"), ";\n")); err != nil {
 		return fmt.Errorf("make schema %q: %w", name, err)
+	}
+	return nil
+}
+
+// buildTemplate applies the files.
+func (p *Provisioner) buildTemplate(ctx context.Context, conn *pgxpool.Conn, name string, services []string) error {
+	if err := p.makeTemplateSchema(ctx, conn, name); err != nil {
+		return err
 	}
 	for _, service := range services {
 		if err := p.replay(ctx, conn.Conn(), name, service); err != nil {
@@ -179,7 +193,7 @@ func (p *Provisioner) dropTemplate(ctx context.Context, conn *pgxpool.Conn, name
 	if err := postgres.Script(ctx, conn, sql); err != nil {
 		return fmt.Errorf("drop schema %q: %w", name, err)
 	}
-	if _, err := conn.Exec(ctx, `select pg_advisory_unlock_all()`); err != nil {
+	if _, err := conn.Exec(ctx, `select pg_advisory_unlock(hashtextextended($1, 0))`, name); err != nil {
 		return fmt.Errorf("unlock: %w", err)
 	}
 	return nil
