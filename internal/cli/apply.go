@@ -78,7 +78,7 @@ func runApply(ctx context.Context, opts *applyOptions) error {
 		return err
 	}
 	if plan.pending() == 0 {
-		f.Tell("nothing to do: %s as declared", output.Plural(int64(plan.Unchanged), "tenant is", "tenants are"))
+		f.Tell("%s", plan.summary())
 		return printOutcomes(f.Printer(), plan.untouched())
 	}
 	records, err := f.Registry(ctx)
@@ -152,7 +152,7 @@ func (p fleetPlan) untouched() []outcome {
 		}
 		o := outcome{Tenant: t.Tenant, Result: resultSkipped, Detail: t.Note}
 		if t.Actions[0] == actionBlocked {
-			o = failedOutcome(t.Tenant, fmt.Errorf("%s: %w", t.Note, tenant.ErrConflict))
+			o = failedOutcome(t.Tenant, t.blocked)
 		}
 		outcomes = append(outcomes, o)
 	}

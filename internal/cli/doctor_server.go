@@ -109,7 +109,16 @@ func (d *doctor) needsLocal() bool { return d.file.Instances()[0].Local }
 func (d *doctor) control(ctx context.Context) []check {
 	control := d.file.Control()
 	subject := "control database"
-	if control.Local || control.Instance != "" {
+	if control.Local {
+		running, where, err := d.localStack()
+		if err != nil {
+			return []check{failure(subject, err)}
+		}
+		if !running {
+			return []check{{Subject: subject, Result: checkOK, Found: "on instance " + control.Instance + ": " + where}}
+		}
+	}
+	if control.Instance != "" {
 		return []check{d.records(ctx, subject, "on instance "+control.Instance)}
 	}
 	dsn, err := d.factory.resolve(control.DSN)
@@ -139,23 +148,12 @@ func (d *doctor) records(ctx context.Context, subject, where string) check {
 func (d *doctor) instance(ctx context.Context, instance config.Instance) []check {
 	subject := "instance " + instance.Name
 	if instance.Local {
-		there, err := d.factory.stackThere()
+		running, where, err := d.localStack()
 		if err != nil {
 			return []check{failure(subject, err)}
 		}
-		dir, err := d.factory.StackDir()
-		if err != nil {
-			return []check{failure(subject, err)}
-		}
-		running, err := runningPostgres(dir)
-		if err != nil {
-			return []check{failure(subject, err)}
-		}
-		switch {
-		case !there:
-			return []check{{Subject: subject, Result: checkOK, Found: "a private PostgreSQL under " + dir + ", started when it is first needed"}}
-		case !running:
-			return []check{{Subject: subject, Result: checkOK, Found: "a private PostgreSQL under " + dir + ", stopped; started when it is needed"}}
+		if !running {
+			return []check{{Subject: subject, Result: checkOK, Found: where}}
 		}
 	}
 	dsn, err := d.factory.InstanceDSN(ctx, instance.Name)
@@ -177,6 +175,24 @@ func (d *doctor) instance(ctx context.Context, instance config.Instance) []check
 		return append(checks, failure(subject, err))
 	}
 	return append(checks, privilegeChecks(subject, asked.User, findings)...)
+}
+
+// localStack tells whether the local stack's PostgreSQL runs, and else in words that it will when it is needed.
+func (d *doctor) localStack() (running bool, where string, err error) {
+	there, err := d.factory.stackThere()
+	if err != nil {
+		return false, "", err
+	}
+	dir, err := d.factory.StackDir()
+	if err != nil {
+		return false, "", err
+	}
+	where = "a private PostgreSQL under " + dir + ", started when it is first needed"
+	if there {
+		where = "a private PostgreSQL under " + dir + ", stopped; started when it is needed"
+	}
+	running, err = runningPostgres(dir)
+	return running, where, err
 }
 
 // neededPrivileges are how many of provision's findings nothing works without; the rest tell what is lost.

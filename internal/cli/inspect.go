@@ -103,7 +103,8 @@ type inspection struct {
 	Database   string            `json:"database"`
 	Server     string            `json:"serverVersion"`
 	Encoding   string            `json:"encoding"`
-	Bytes      int64             `json:"bytes"`
+	Bytes      int64             `json:"bytes"`      // of the database
+	TableBytes int64             `json:"tableBytes"` // of its tables, without indexes
 	Schemas    []string          `json:"schemas"`
 	SearchPath []string          `json:"searchPath"`
 	Extensions []string          `json:"extensions"`
@@ -131,7 +132,7 @@ func (f *Factory) printInspection(spec tenant.Spec, found *migrate.Inspection) e
 		shown.Extensions = append(shown.Extensions, e.Name)
 	}
 	for _, t := range c.Tables {
-		shown.Rows += int64(t.Rows)
+		shown.Rows, shown.TableBytes = shown.Rows+int64(t.Rows), shown.TableBytes+t.Bytes
 	}
 	if shown.Findings == nil {
 		shown.Findings = []inspect.Finding{}
@@ -145,13 +146,13 @@ func (f *Factory) printInspection(spec tenant.Spec, found *migrate.Inspection) e
 func (i inspection) write(w io.Writer, p output.Printer, found *migrate.Inspection) error {
 	_, err := fmt.Fprintf(w, `%s: legacy database %s
   server      PostgreSQL %s, %s
-  size        %s in %s, about %s
+  size        %s in %s, about %s; the database %s
   also        %s, %s, %s
   schemas     %s
   path        %s
   extensions  %s
   offline     writes would stop for about %s
-`, i.Tenant, i.Database, i.Server, i.Encoding, output.Bytes(i.Bytes), output.Plural(int64(i.Tables), "table", "tables"), output.Plural(i.Rows, "row", "rows"),
+`, i.Tenant, i.Database, i.Server, i.Encoding, output.Bytes(i.TableBytes), output.Plural(int64(i.Tables), "table", "tables"), output.Plural(i.Rows, "row", "rows"), output.Bytes(i.Bytes),
 		output.Plural(int64(i.Views), "view", "views"), output.Plural(int64(i.MatViews), "materialized view", "materialized views"),
 		output.Plural(int64(i.Sequences), "sequence", "sequences"), first(listed(i.Schemas), "-"), first(listed(i.SearchPath), "-"),
 		first(listed(i.Extensions), "none"), output.Duration(found.Estimate))

@@ -125,7 +125,7 @@ func (o *migrateOptions) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// byteSize is a flag such as 20MB or 64MiB.
+// byteSize is a flag such as 20MB, in units of PostgreSQL: 1 MB is 1,024 kB.
 type byteSize int64
 
 // Set implements pflag.Value.
@@ -133,7 +133,10 @@ func (b *byteSize) Set(text string) error {
 	units := []struct {
 		suffix string
 		factor float64
-	}{{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"k", 1e3}, {"m", 1e6}, {"g", 1e9}, {"b", 1}, {"", 1}}
+	}{
+		{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"kb", 1 << 10}, {"mb", 1 << 20}, {"gb", 1 << 30},
+		{"k", 1 << 10}, {"m", 1 << 20}, {"g", 1 << 30}, {"b", 1}, {"", 1},
+	}
 	lower := strings.TrimSuffix(strings.ToLower(strings.ReplaceAll(text, " ", "")), "/s")
 	for _, unit := range units {
 		digits, found := strings.CutSuffix(lower, unit.suffix)

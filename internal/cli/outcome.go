@@ -128,7 +128,7 @@ type partial struct{ message string }
 func (e partial) Error() string { return e.message }
 func (e partial) Unwrap() error { return tenant.ErrPartial }
 
-// printOutcomes writes what came of each tenant; the error is theirs.
+// printOutcomes writes what came of each tenant. Its error is theirs.
 func printOutcomes(p output.Printer, outcomes []outcome) error {
 	names := make([]string, len(outcomes))
 	for i, o := range outcomes {
@@ -138,8 +138,8 @@ func printOutcomes(p output.Printer, outcomes []outcome) error {
 		outcomes = []outcome{}
 	}
 	err := p.List("OutcomeList", outcomes, output.View{Names: names, Table: func(w io.Writer) error {
-		if len(outcomes) == 0 {
-			return nil
+		if len(outcomes) == 0 || len(outcomes) == 1 && outcomes[0].err != nil {
+			return nil // the error says it all
 		}
 		grid := output.NewGrid("NAME", "RESULT", ">TIME", "DETAIL").Style(resultDone, terminal.Green).
 			Style(resultFailed, terminal.Red).Style(resultSkipped, terminal.Yellow)

@@ -93,7 +93,8 @@ type tenantPlan struct {
 	Foreign  []string         `json:"foreign,omitempty"`
 	Note     string           `json:"note,omitempty"`
 
-	spec tenant.Spec
+	spec    tenant.Spec
+	blocked error // why it can't be planned
 }
 
 // pending tells whether apply would do something.
@@ -244,7 +245,7 @@ func planTenant(t fleetTenant, c comparison) tenantPlan {
 		made.Actions, made.Note = []string{actionDelete}, fmt.Sprintf("declared deleted; apply never removes data: `tenantctl delete %s`", t.Name)
 		return made
 	case c.err != nil:
-		made.Actions, made.Note = []string{actionBlocked}, maskText(c.err.Error())
+		made.Actions, made.Note, made.blocked = []string{actionBlocked}, maskText(c.err.Error()), c.err
 		return made
 	case t.Status == nil:
 		made.Actions = append(made.Actions, actionCreate)
@@ -298,13 +299,22 @@ func (p fleetPlan) write(w io.Writer, printer output.Printer, showSQL bool) erro
 	if len(p.Undeclared) > 0 {
 		fmt.Fprintf(&text, "left alone, since tenants.yaml doesn't declare them: %s\n", listed(p.Undeclared))
 	}
-	if n := p.pending(); n > 0 {
-		fmt.Fprintf(&text, "%s to change, %s as declared\n", output.Plural(int64(n), "tenant", "tenants"), output.Count(int64(p.Unchanged)))
-	} else {
-		fmt.Fprintf(&text, "nothing to do: %s as declared\n", output.Plural(int64(p.Unchanged), "tenant is", "tenants are"))
-	}
+	fmt.Fprintln(&text, p.summary())
 	_, err := io.WriteString(w, text.String())
 	return err
+}
+
+// summary is the plan in a line.
+func (p fleetPlan) summary() string {
+	n := p.pending()
+	text := fmt.Sprintf("%s to change, %s as declared", output.Plural(int64(n), "tenant", "tenants"), output.Count(int64(p.Unchanged)))
+	if n == 0 {
+		text = fmt.Sprintf("nothing to do: %s as declared", output.Plural(int64(p.Unchanged), "tenant is", "tenants are"))
+	}
+	if rest := len(p.Tenants) - n; rest > 0 {
+		text += fmt.Sprintf(", %s left to you", output.Count(int64(rest)))
+	}
+	return text
 }
 
 // signOf is how an action is marked, and colored on a terminal.

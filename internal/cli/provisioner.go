@@ -46,6 +46,7 @@ func (f *Factory) Provisioner(ctx context.Context, name string, records *registr
 	if opts.Streams, err = readStreams(file, opts.Versions); err != nil {
 		return nil, err
 	}
+	opts.Control = "CONTROL" // stands for the id of records that aren't there yet, in plans
 	if records != nil {
 		opts.Records = records
 		if opts.Control, err = controlID(ctx, records); err != nil {

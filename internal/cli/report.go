@@ -56,7 +56,7 @@ func parts(err error) []error {
 	for i, e := range inner {
 		texts[i] = e.Error()
 	}
-	if len(inner) < 2 || strings.Join(texts, "\n") != outer.Error() {
+	if strings.Join(texts, "\n") != outer.Error() {
 		return []error{err}
 	}
 	var all []error

@@ -1,7 +1,12 @@
 package cli
 
 import (
+	"io"
+	"strings"
+
 	"github.com/spf13/cobra"
+
+	"tenantctl/internal/cli/terminal"
 )
 
 const rootLong = `tenantctl moves clients from a server and database of their own to one shared platform, and looks after them there.
@@ -24,6 +29,12 @@ const (
 	groupMove  = "move"
 	groupMore  = "more"
 )
+
+// Root is the tree of commands for those who only read it, such as the generator of the documentation.
+func Root() (*cobra.Command, error) {
+	nothing := func(string) (string, bool) { return "", false }
+	return newRoot(newFactory(terminal.New(strings.NewReader(""), io.Discard, io.Discard, nothing), nothing, nil))
+}
 
 // newRoot makes the whole tree of commands.
 func newRoot(f *Factory) (*cobra.Command, error) {

@@ -57,6 +57,7 @@ const absent tenant.State = "absent"
 // statusItem is a tenant as status prints it for programs.
 type statusItem struct {
 	tenant.Status
+	Limits   limitsView     `json:"limits"`            // in place of the status' own
 	Declared bool           `json:"declared"`          // in tenants.yaml
 	Blocked  *blockedWrites `json:"blocked,omitempty"` // writes to the legacy database
 }
@@ -86,12 +87,24 @@ func runStatus(ctx context.Context, opts *statusOptions) error {
 
 func itemOf(t fleetTenant) statusItem {
 	if t.Status != nil {
-		return statusItem{Status: *t.Status, Declared: t.Declared}
+		return statusItem{Status: *t.Status, Limits: viewLimits(t.Status.Limits), Declared: t.Declared}
 	}
-	return statusItem{Declared: true, Status: tenant.Status{
+	return statusItem{Declared: true, Limits: viewLimits(t.Spec.Limits), Status: tenant.Status{
 		Name: t.Name, Instance: t.Spec.Instance, Schema: t.Spec.Schema, Ring: t.Spec.Ring, State: absent,
 		Limits: t.Spec.Limits, Services: t.Spec.Services, Upstream: t.Spec.Upstream,
 	}}
+}
+
+// limitsView has durations as people write them.
+type limitsView struct {
+	StatementTimeout  string `json:"statementTimeout"`
+	RequestsPerSecond int    `json:"requestsPerSecond"`
+	Jobs              int    `json:"jobs"`
+	Weight            int    `json:"weight"`
+}
+
+func viewLimits(l tenant.Limits) limitsView {
+	return limitsView{StatementTimeout: l.StatementTimeout.String(), RequestsPerSecond: l.RequestsPerSecond, Jobs: l.Jobs, Weight: l.Weight}
 }
 
 // addBlocked looks into the journal of a move that has come to its fence; few have.

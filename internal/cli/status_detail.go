@@ -29,15 +29,15 @@ type tenantDetail struct {
 
 // specView is what tenants.yaml declares, for programs.
 type specView struct {
-	Instance string        `json:"instance"`
-	Schema   string        `json:"schema"`
-	Ring     string        `json:"ring"`
-	State    tenant.State  `json:"state"`
-	Services []string      `json:"services"`
-	Limits   tenant.Limits `json:"limits"`
-	Legacy   string        `json:"legacy,omitempty"` // the reference to its connection string
-	Mapping  string        `json:"mapping,omitempty"`
-	Upstream string        `json:"upstream,omitempty"`
+	Instance string       `json:"instance"`
+	Schema   string       `json:"schema"`
+	Ring     string       `json:"ring"`
+	State    tenant.State `json:"state"`
+	Services []string     `json:"services"`
+	Limits   limitsView   `json:"limits"`
+	Legacy   string       `json:"legacy,omitempty"` // the reference to its connection string
+	Mapping  string       `json:"mapping,omitempty"`
+	Upstream string       `json:"upstream,omitempty"`
 }
 
 func (f *Factory) printTenant(ctx context.Context, t fleetTenant) error {
@@ -98,7 +98,7 @@ func lastOperation(ctx context.Context, records *registry.Registry, unfinished *
 func viewOf(file *config.File, spec tenant.Spec) *specView {
 	view := &specView{
 		Instance: spec.Instance, Schema: spec.Schema, Ring: spec.Ring, State: spec.State, Services: spec.Services,
-		Limits: spec.Limits, Mapping: spec.Mapping, Upstream: spec.Upstream,
+		Limits: viewLimits(spec.Limits), Mapping: spec.Mapping, Upstream: spec.Upstream,
 	}
 	if view.Services == nil {
 		view.Services = []string{}
@@ -212,7 +212,7 @@ func (d tenantDetail) drift() [][2]string {
 	return [][2]string{{"to apply", strings.Join(changes, "; ") + " (`tenantctl apply`)"}}
 }
 
-func limitsText(l tenant.Limits) string {
+func limitsText(l limitsView) string {
 	return fmt.Sprintf("statements %s, %s, %s at once, weight %d", l.StatementTimeout,
 		output.Plural(int64(l.RequestsPerSecond), "request/s", "requests/s"), output.Plural(int64(l.Jobs), "job", "jobs"), l.Weight)
 }

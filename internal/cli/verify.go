@@ -76,7 +76,10 @@ func runVerify(ctx context.Context, opts *verifyOptions) error {
 	if last.State == tenant.OperationUndone {
 		f.Warn("this move was rolled back since")
 	}
-	return f.printProof(report, "as the move found it")
+	if err := f.printProof(report, "as the move found it"); err != nil {
+		return err
+	}
+	return differs(report)
 }
 
 // verifyAgain reads both sides. Its report is printed also where they differ.
@@ -98,18 +101,23 @@ func (f *Factory) verifyAgain(ctx context.Context, opts *verifyOptions) error {
 	if report == nil {
 		return err
 	}
-	if printErr := f.printProof(report, "as both sides are now"); printErr != nil {
-		return printErr
+	if err := f.printProof(report, "as both sides are now"); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("both sides of %s differ", m.name())
+	return differs(report)
+}
+
+// differs is the error of a proof that failed; its rows have been shown.
+func differs(report *migrate.Report) error {
+	if report.Equal {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("both sides of %s differ", report.Tenant)
 }
 
 func (f *Factory) printProof(report *migrate.Report, when string) error {
 	p := f.Printer()
-	err := p.One("MoveReport", report, output.View{
+	return p.One("MoveReport", report, output.View{
 		Names: []string{"operation/" + report.Operation},
 		Table: func(w io.Writer) error {
 			if _, err := fmt.Fprintf(w, "%s, %s\n", report.Tenant, when); err != nil {
@@ -118,10 +126,4 @@ func (f *Factory) printProof(report *migrate.Report, when string) error {
 			return writeReport(w, p, report)
 		},
 	})
-	if err == nil && !report.Equal {
-		return silent(errDiffers)
-	}
-	return err
 }
-
-var errDiffers = errors.New("the two sides differ")

@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"gopkg.in/yaml.v3"
+
+	"tenantctl/internal/tenant"
 )
 
 // APIVersion names the shape of everything that is written for programs.
@@ -51,6 +53,9 @@ type NoNameError struct{ Kind string }
 func (e *NoNameError) Error() string {
 	return fmt.Sprintf("%s has no names to print: use table, json or yaml", e.Kind)
 }
+
+// Unwrap makes it a mistake of whoever asked.
+func (e *NoNameError) Unwrap() error { return tenant.ErrInvalid }
 
 // One writes a single thing. Its fields stand beside apiVersion and kind, so that it has to be a struct or a map.
 func (p Printer) One(kind string, value any, view View) error {

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-const thousand = 1000
+const kilo = 1024
 
-// Bytes is a size for people: 1.4 GB. Units are powers of 1,000, as disks and networks are sold.
+// Bytes is a size for people: 1.4 GB. Units are powers of 1,024, as PostgreSQL writes them.
 func Bytes(n int64) string {
-	if n < thousand {
+	if n < kilo {
 		return strconv.FormatInt(n, 10) + " B"
 	}
 	value, unit := float64(n), 0
 	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
 	for value >= 999.5 && unit < len(units)-1 {
-		value /= thousand
+		value /= kilo
 		unit++
 	}
 	if value < 10 {

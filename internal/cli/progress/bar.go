@@ -3,6 +3,8 @@ package progress
 import (
 	"strings"
 	"time"
+
+	"tenantctl/internal/cli/output"
 )
 
 // bar draws a share from 0 to 1 over a number of columns.
@@ -70,4 +72,9 @@ func (m *meter) ends() (first, last sample, span time.Duration) {
 	}
 	first, last = m.samples[0], m.samples[len(m.samples)-1]
 	return first, last, last.at.Sub(first.at)
+}
+
+// remaining rounds what is a guess anyway.
+func remaining(left time.Duration) string {
+	return output.Duration(max(left.Round(time.Second), time.Second)) + " left"
 }

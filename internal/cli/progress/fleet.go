@@ -68,7 +68,7 @@ func (f *Fleet) standing() string {
 		text += fmt.Sprintf(", %d failed", f.failed)
 	}
 	if left, known := f.meter.left(); known && f.done < f.of {
-		text += ", " + output.Duration(left) + " left"
+		text += ", " + remaining(left)
 	}
 	return text
 }

@@ -3,6 +3,7 @@ package terminal
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -32,6 +33,9 @@ func (b *block) Write(text []byte) (int, error) {
 func (b *block) show(lines []string) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
+	if b.drawn == len(lines) && slices.Equal(b.lines, lines) {
+		return
+	}
 	text := b.erased()
 	b.lines = lines
 	_ = b.put(text + b.content()) // a terminal that is gone shows nothing
