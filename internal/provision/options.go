@@ -9,21 +9,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantctl/internal/postgres"
-	"tenantctl/internal/registry"
 	"tenantctl/internal/stream"
 	"tenantctl/internal/tenant"
 )
-
-// Records is what provisioning writes down in the control database. *registry.Registry implements it.
-type Records interface {
-	AssignCell(ctx context.Context, instance string, name tenant.Name, capacity int) (string, error)
-	Statuses(ctx context.Context, filter registry.StatusFilter) ([]tenant.Status, error)
-	UpsertTenant(ctx context.Context, spec tenant.Spec, actor string) error
-	SetState(ctx context.Context, name tenant.Name, state tenant.State, actor, reason string) error
-	SetVersions(ctx context.Context, name tenant.Name, versions map[string]tenant.Version, actor string) error
-	DeleteTenant(ctx context.Context, name tenant.Name, actor, reason string) error
-	Publish(ctx context.Context, event tenant.Event) error
-}
 
 // Options say on which instance, with what, and for whom.
 type Options struct {

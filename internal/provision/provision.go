@@ -2,10 +2,8 @@ package provision
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -14,8 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tenantctl/internal/postgres"
-	"tenantctl/internal/registry"
-	"tenantctl/internal/stream"
 	"tenantctl/internal/tenant"
 )
 
@@ -277,105 +273,6 @@ func (p *Provisioner) sketch(_ tenancy, services []string) (string, error) {
 		}
 	}
 	return out.String(), nil
-}
-
-// record tells the control database of the tenant before anything is made of it, and has its cell assigned and opened.
-func (p *Provisioner) record(ctx context.Context, want request, outcome *Outcome) error {
-	spec := want.spec
-	outcome.Cell = soleCell
-	if p.Records != nil {
-		if err := p.Records.UpsertTenant(ctx, spec, p.Actor); err != nil {
-			return err
-		}
-		cell, err := p.Records.AssignCell(ctx, p.Instance, spec.Name, p.TenantsPerCell)
-		if err != nil {
-			return err
-		}
-		outcome.Cell = cell
-	}
-	services := spec.Services
-	if want.lift || isLift(spec) {
-		services = append([]string{lifted}, services...)
-	}
-	return p.openCell(ctx, outcome.Cell, services)
-}
-
-// soleCell is the cell of every tenant where no records are kept.
-const soleCell = "c1"
-
-// recordDone tells the control database what the tenant is now. Nothing changed: nothing is told.
-func (p *Provisioner) recordDone(ctx context.Context, spec tenant.Spec, fresh bool, outcome Outcome) error {
-	if p.Records == nil || len(outcome.Steps) == 0 {
-		return nil
-	}
-	versions := map[string]tenant.Version{}
-	kind, message := "tenant.healed", "brought back to what is declared"
-	if fresh {
-		kind, message = "tenant.provisioned", fmt.Sprintf("provisioned in schema %s, cell %s", spec.Schema, outcome.Cell)
-		for _, service := range spec.Services {
-			versions[service] = tenant.Version{Number: p.version(p.streams[service])}
-		}
-	} else if err := p.recordChange(ctx, spec, versions); err != nil {
-		return err
-	}
-	if len(versions) > 0 {
-		if err := p.Records.SetVersions(ctx, spec.Name, versions, p.Actor); err != nil {
-			return err
-		}
-	}
-	steps := make([]string, len(outcome.Steps))
-	for i, step := range outcome.Steps {
-		steps[i] = step.Describe
-	}
-	data, err := json.Marshal(map[string]any{"steps": steps})
-	if err != nil {
-		return fmt.Errorf("describe steps: %w", err)
-	}
-	return p.note(ctx, tenant.Event{Type: kind, Tenant: spec.Name, Message: message, Data: data})
-}
-
-// recordChange reads the versions of a tenant that was there before, and records the state that it has now.
-func (p *Provisioner) recordChange(ctx context.Context, spec tenant.Spec, versions map[string]tenant.Version) error {
-	found, err := stream.Versions(ctx, p.pool, []string{spec.Schema}, spec.Services)
-	if err != nil {
-		return err
-	}
-	maps.Copy(versions, found[spec.Schema])
-	if spec.State == "" {
-		return nil
-	}
-	return p.Records.SetState(ctx, spec.Name, spec.State, p.Actor, "")
-}
-
-func (p *Provisioner) note(ctx context.Context, event tenant.Event) error {
-	if p.Records == nil {
-		return nil
-	}
-	event.Actor = p.Actor
-	return p.Records.Publish(ctx, event)
-}
-
-// cellsOf reads the cells that tenants have.
-func (p *Provisioner) cellsOf(ctx context.Context, specs []tenant.Spec) (map[tenant.Name]string, error) {
-	cells := make(map[tenant.Name]string, len(specs))
-	if p.Records == nil {
-		for _, spec := range specs {
-			cells[spec.Name] = soleCell
-		}
-		return cells, nil
-	}
-	var filter registry.StatusFilter
-	for _, spec := range specs {
-		filter.Names = append(filter.Names, spec.Name)
-	}
-	statuses, err := p.Records.Statuses(ctx, filter)
-	if err != nil {
-		return nil, err
-	}
-	for _, status := range statuses {
-		cells[status.Name] = status.Cell
-	}
-	return cells, nil
 }
 
 func jitter(d time.Duration) time.Duration {
