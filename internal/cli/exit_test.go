@@ -46,7 +46,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 // run runs a command line as a script does, without a terminal.
-func run(t *testing.T, args []string, environ ...string) (code int, stdout, stderr string) {
+func run(t testing.TB, args []string, environ ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs strings.Builder
 	code = cli.Main(args, strings.NewReader(""), &out, &errs, environ...)

@@ -117,12 +117,21 @@ func (o *initOptions) ask(ctx context.Context) error {
 		fallback string
 		take     func(answer string)
 	}{
-		{[]string{"instance"}, "Name of your shared PostgreSQL instance, such as shared-1 (empty: a private one on this machine)", "",
-			func(a string) { o.Instance = a }},
-		{[]string{"tenant", "new-tenant"}, "Clients to move here, as short names such as client-x client-y (may be empty)", "",
-			func(a string) { o.Clients = words(a) }},
-		{[]string{"services"}, "Builtin services whose tables every tenant gets (none: legacy databases are moved as they are)", strings.Join(o.Services, " "),
-			func(a string) { o.Services = words(a) }},
+		{
+			[]string{"instance"},
+			"Name of your shared PostgreSQL instance, such as shared-1 (empty: a private one on this machine)", "",
+			func(a string) { o.Instance = a },
+		},
+		{
+			[]string{"tenant", "new-tenant"},
+			"Clients to move here, as short names such as client-x client-y (may be empty)", "",
+			func(a string) { o.Clients = words(a) },
+		},
+		{
+			[]string{"services"},
+			"Builtin services whose tables every tenant gets (none: legacy databases are moved as they are)", strings.Join(o.Services, " "),
+			func(a string) { o.Services = words(a) },
+		},
 	}
 	for _, q := range questions {
 		answered := false

@@ -179,7 +179,7 @@ func writeLargest(w io.Writer, p output.Printer, tables []inspect.Table) error {
 	}
 	grid := output.NewGrid("LARGEST TABLES", ">ROWS", ">BYTES", "KEY")
 	for _, t := range ordered[:min(len(ordered), largest)] {
-		grid.Row(t.Relation.String(), "~"+output.Count(int64(t.Rows)), output.Bytes(t.Bytes), listed(t.Key))
+		grid.Row(t.String(), "~"+output.Count(int64(t.Rows)), output.Bytes(t.Bytes), listed(t.Key))
 	}
 	return grid.Write(w, p.Width, p.Color)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -73,8 +74,10 @@ func (s *story) setup(env *testscript.Env) error {
 		return err
 	}
 	env.Defer(func() {
-		code := cli.Main([]string{"local", "down", "-f", filepath.Join(work, "tenants.yaml"), "--log-level", "error"}, strings.NewReader(""), os.Stderr, os.Stderr)
-		require.Zero(s.t, code, "take the local stack down")
+		down := exec.Command("tenantctl", "local", "down", "--file", filepath.Join(work, "tenants.yaml"))
+		down.Env = env.Vars
+		out, err := down.CombinedOutput()
+		require.NoError(s.t, err, "take the local stack down: %s", out)
 	})
 	return nil
 }

@@ -134,8 +134,17 @@ func (b *byteSize) Set(text string) error {
 		suffix string
 		factor float64
 	}{
-		{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"kb", 1 << 10}, {"mb", 1 << 20}, {"gb", 1 << 30},
-		{"k", 1 << 10}, {"m", 1 << 20}, {"g", 1 << 30}, {"b", 1}, {"", 1},
+		{"kib", 1 << 10},
+		{"mib", 1 << 20},
+		{"gib", 1 << 30},
+		{"kb", 1 << 10},
+		{"mb", 1 << 20},
+		{"gb", 1 << 30},
+		{"k", 1 << 10},
+		{"m", 1 << 20},
+		{"g", 1 << 30},
+		{"b", 1},
+		{"", 1},
 	}
 	lower := strings.TrimSuffix(strings.ToLower(strings.ReplaceAll(text, " ", "")), "/s")
 	for _, unit := range units {
@@ -171,11 +180,11 @@ func (o *migrateOptions) apply(config *migrate.Config) {
 
 func runMigrate(ctx context.Context, opts *migrateOptions) error {
 	f := opts.Factory
-	open := keepsRecords
+	keeping := keepsRecords
 	if opts.Plan {
-		open = readsRecords
+		keeping = readsRecords
 	}
-	m, err := f.mover(ctx, opts.Name, open)
+	m, err := f.mover(ctx, opts.Name, keeping)
 	if err != nil {
 		return err
 	}

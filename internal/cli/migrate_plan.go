@@ -119,7 +119,7 @@ func viewOfMove(m *mover, plan *migrate.Plan, homeSQL []string) movePlan {
 // stepsOf are the phases in order.
 func stepsOf(plan *migrate.Plan, homeSQL []string, legacyDatabase string) []plannedStep {
 	seconds := func(share float64) float64 {
-		return (time.Duration(float64(plan.Estimate) * share)).Round(100 * time.Millisecond).Seconds()
+		return time.Duration(float64(plan.Estimate) * share).Round(100 * time.Millisecond).Seconds()
 	}
 	rows, bytes := int64(0), int64(0)
 	for _, t := range plan.Tables {

@@ -21,16 +21,16 @@ type mover struct {
 }
 
 // recordKeeping says whether a command may set the records up.
-type recordKeeping func(*Factory, context.Context) (*registry.Registry, error)
+type recordKeeping int
 
 // The kinds of commands.
-var (
-	keepsRecords recordKeeping = (*Factory).Registry
-	readsRecords recordKeeping = (*Factory).existing // nil where there are none
+const (
+	keepsRecords recordKeeping = iota
+	readsRecords               // where there are none, the mover has none
 )
 
 // mover opens what a move of a tenant needs. It asks the legacy database nothing yet.
-func (f *Factory) mover(ctx context.Context, name string, open recordKeeping) (*mover, error) {
+func (f *Factory) mover(ctx context.Context, name string, keeping recordKeeping) (*mover, error) {
 	file, err := f.Config()
 	if err != nil {
 		return nil, err
@@ -51,7 +51,11 @@ func (f *Factory) mover(ctx context.Context, name string, open recordKeeping) (*
 	if err != nil {
 		return nil, err
 	}
-	records, err := open(f, ctx)
+	open := f.Registry
+	if keeping == readsRecords {
+		open = f.existing
+	}
+	records, err := open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func runProvision(ctx context.Context, opts *provisionOptions) error {
 	if err != nil {
 		return err
 	}
-	if opts.Selection.Names != nil {
+	if len(opts.Selection.Names) > 0 {
 		err = declaredOnly(fleet)
 	}
 	if err != nil || len(fleet) == 0 {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -40,14 +39,10 @@ func writeLine(out io.Writer, text string) { _, _ = fmt.Fprintln(out, text) }
 // parts are the errors that were joined, each to stand on a line of its own. An error that only wraps several causes is one.
 func parts(err error) []error {
 	outer := err
-	for {
-		if hinted := (*tenant.HintError)(nil); errors.As(outer, &hinted) && error(hinted) == outer {
-			outer = hinted.Err
-			continue
-		}
-		break
+	for hinted, ok := outer.(*tenant.HintError); ok; hinted, ok = outer.(*tenant.HintError) { //nolint:errorlint // each link in turn
+		outer = hinted.Err
 	}
-	joined, ok := outer.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost error may be a list
+	joined, ok := outer.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
 	}

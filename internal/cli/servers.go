@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"tenantctl/internal/config"
 	"tenantctl/internal/local"
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/registry"
@@ -195,13 +194,4 @@ func (f *Factory) LegacyDSN(name tenant.Name) (string, error) {
 		return "", err
 	}
 	return f.resolve(secret)
-}
-
-// instances are the shared databases of tenants.yaml.
-func (f *Factory) instances() ([]config.Instance, error) {
-	file, err := f.Config()
-	if err != nil {
-		return nil, err
-	}
-	return file.Instances(), nil
 }

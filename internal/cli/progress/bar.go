@@ -37,7 +37,7 @@ func (m *meter) add(at time.Time, share float64, bytes int64) {
 	if m.began.IsZero() {
 		m.began = at
 	}
-	if n := len(m.samples); n > 0 && at.Sub(m.samples[n-1].at) < meterStep {
+	if n := len(m.samples); n > 1 && at.Sub(m.samples[n-1].at) < meterStep {
 		m.samples[n-1] = sample{m.samples[n-1].at, share, bytes}
 		return
 	}

@@ -73,7 +73,7 @@ func (m *Move) standing() string {
 		parts = append(parts, output.Bytes(rate)+"/s")
 	}
 	if left, known := m.meter.left(); known && Share(p) < 1 {
-		parts = append(parts, output.Duration(left)+" left")
+		parts = append(parts, remaining(left))
 	}
 	if len(p.Tables) > 1 {
 		parts = append(parts, fmt.Sprintf("%d of %d tables", done, len(p.Tables)))

@@ -7,10 +7,17 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"tenantctl/internal/tenant"
 )
 
-// ErrNobody is a question with no person at a terminal to answer it.
-var ErrNobody = errors.New("there is no terminal to ask at")
+// ErrNobody is a question with no person at a terminal to answer it: a mistake of whoever asked for one.
+var ErrNobody error = nobody{}
+
+type nobody struct{}
+
+func (nobody) Error() string { return "there is nobody to ask" }
+func (nobody) Unwrap() error { return tenant.ErrInvalid }
 
 type line struct {
 	text string
@@ -48,36 +55,31 @@ func (s *Streams) Confirm(ctx context.Context, question string) (bool, error) {
 	return answer == "y" || answer == "yes", nil
 }
 
-// readLine waits for a line or for the end of ctx. The goroutine that reads outlives an interrupted question by as long as
-// the process lives: reading a terminal can't be called off.
+// readLine waits for a line or for the end of ctx. The goroutine that reads outlives an interrupted question: reading a terminal
+// can't be called off. The next question takes the line that it gets.
 func (s *Streams) readLine(ctx context.Context) (string, error) {
-	if s.lines == nil {
-		s.lines = readAhead(s.In)
+	if s.reader == nil {
+		s.reader = bufio.NewReader(s.In)
+	}
+	if s.pending == nil {
+		pending := make(chan line, 1)
+		s.pending = pending
+		go func() {
+			text, err := s.reader.ReadString('\n')
+			pending <- line{text, err}
+		}()
 	}
 	select {
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
-	case l, ok := <-s.lines:
-		if !ok || errors.Is(l.err, io.EOF) {
+	case l := <-s.pending:
+		s.pending = nil
+		if errors.Is(l.err, io.EOF) && l.text == "" {
 			return "", fmt.Errorf("the input ended: %w", ErrNobody)
 		}
-		return strings.TrimSpace(l.text), l.err
-	}
-}
-
-func readAhead(in io.Reader) <-chan line {
-	lines := make(chan line, 1)
-	go func() {
-		defer close(lines)
-		reader := bufio.NewReader(in)
-		for {
-			text, err := reader.ReadString('\n')
-			if err != nil && text == "" {
-				lines <- line{err: err}
-				return
-			}
-			lines <- line{text: text}
+		if l.err != nil && !errors.Is(l.err, io.EOF) {
+			return "", fmt.Errorf("read the answer: %w", l.err)
 		}
-	}()
-	return lines
+		return strings.TrimSpace(l.text), nil
+	}
 }

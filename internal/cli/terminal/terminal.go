@@ -3,6 +3,7 @@
 package terminal
 
 import (
+	"bufio"
 	"io"
 	"os"
 
@@ -21,9 +22,10 @@ type Streams struct {
 	// Dumb is a terminal that can't move its cursor.
 	Dumb bool
 
-	lines <-chan line // from In, read ahead by one goroutine; nil before the first question
-	block *block      // nil where Err can't redraw
-	file  *os.File    // the terminal behind Err; nil where it is none
+	reader  *bufio.Reader // of In; nil before the first question
+	pending <-chan line   // of a question that waits for its answer
+	block   *block        // nil where Err isn't a terminal
+	file    *os.File      // the terminal behind Err; nil where it is none
 }
 
 // New finds out what the streams are. env is os.LookupEnv: NO_COLOR and TERM=dumb are obeyed.
