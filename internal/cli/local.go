@@ -118,6 +118,9 @@ func runLocalDown(ctx context.Context, opts *localOptions) error {
 	if opts.KeepData {
 		data = local.KeepData
 	}
+	if err := sweepScratches(ctx, dir); err != nil {
+		return err
+	}
 	err = local.Down(ctx, dir, data)
 	switch {
 	case errors.Is(err, tenant.ErrNotFound):

@@ -83,7 +83,14 @@ each event. The result goes to standard output.`,
 		ValidArgsFunction: f.completeTenant,
 	}
 	opts.flags(cmd)
+	complete(cmd, "mode", modeAuto, modeOffline)
+	complete(cmd, "stop-before", migrate.Phases()...)
 	return cmd
+}
+
+// complete lets a shell complete a flag's values. It can only fail for a flag that isn't there.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (o *migrateOptions) flags(cmd *cobra.Command) {

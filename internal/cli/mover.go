@@ -63,7 +63,7 @@ func (f *Factory) mover(ctx context.Context, name string, keeping recordKeeping)
 	if err != nil {
 		return nil, err
 	}
-	lent, err := f.newScratch(target, spec.Name)
+	lent, err := f.newScratch(target, spec.Name, keeping)
 	if err != nil {
 		return nil, err
 	}

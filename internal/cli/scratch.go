@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -27,13 +28,35 @@ type scratch struct {
 	err    error
 }
 
-// newScratch begins nothing.
-func (f *Factory) newScratch(instanceDSN string, name tenant.Name) (*scratch, error) {
+// newScratch begins nothing. A command that only looks has a server of its own, so that it can't end a move's.
+func (f *Factory) newScratch(instanceDSN string, name tenant.Name, keeping recordKeeping) (*scratch, error) {
 	dir, err := f.StackDir()
 	if err != nil {
 		return nil, err
 	}
-	return &scratch{factory: f, instance: instanceDSN, dir: dir + "-scratch-" + string(name), ready: make(chan struct{})}, nil
+	dir += scratchInfix
+	if keeping == readsRecords {
+		dir += "look-"
+	}
+	return &scratch{factory: f, instance: instanceDSN, dir: dir + string(name), ready: make(chan struct{})}, nil
+}
+
+// scratchInfix stands in the names of throw-away servers' folders, between the local stack's and the tenant.
+const scratchInfix = "-scratch-"
+
+// sweepScratches ends what killed commands left of throw-away servers beside a local stack.
+func sweepScratches(ctx context.Context, stackDir string) error {
+	left, err := filepath.Glob(stackDir + scratchInfix + "*")
+	if err != nil {
+		return fmt.Errorf("look for throw-away servers: %w", err)
+	}
+	var errs []error
+	for _, dir := range left {
+		if err := local.Down(ctx, dir, local.RemoveData); err != nil && !errors.Is(err, tenant.ErrNotFound) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // warm starts the throw-away server beside whatever else goes on, so that it is there when it is needed.
