@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -32,6 +33,9 @@ func (f *Factory) StackDir() (string, error) {
 		return "", err
 	}
 	project := filepath.Dir(s.File)
+	if info, err := os.Stat(s.File); err == nil && info.IsDir() {
+		project = s.File
+	}
 	if file, err := f.Config(); err == nil {
 		project = file.Dir()
 	}

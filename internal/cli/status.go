@@ -34,7 +34,7 @@ func newCmdStatus(f *Factory, runF func(context.Context, *statusOptions) error) 
 the operation that is under way. With one name it shows everything that is known of that tenant, the steps of its newest
 operation included. A move that died says that the client's writes are blocked, and which command releases them.
 
-It asks the control database only, and starts nothing.`,
+It asks the control database only, and makes nothing: of a local stack that was never started it starts none.`,
 		Example: `  tenantctl status
   tenantctl status client-x
   tenantctl status --selector ring=canary,state=active
