@@ -26,9 +26,9 @@ func (m *Move) dialSource(ctx context.Context) (*pgx.Conn, error) {
 	return postgres.Connect(ctx, m.Source, postgres.Options{Application: application, Settings: settings})
 }
 
-// dialRows opens the shared instance to load or read rows under the tenant's search path.
+// dialRows opens the shared instance to load or read rows.
 func (m *Move) dialRows(ctx context.Context) (*pgx.Conn, error) {
-	return postgres.Connect(ctx, m.Target, postgres.Options{Application: application, Settings: copy.SessionSettings(quotedPath(m.plan.Path))})
+	return postgres.Connect(ctx, m.Target, postgres.Options{Application: application, Settings: copy.SessionSettings(quotedPath(m.plan.RowPath))})
 }
 
 // dialTarget opens the shared instance for everything else.

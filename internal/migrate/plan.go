@@ -21,7 +21,8 @@ type Plan struct {
 	Schemas     []string          `json:"schemas"`         // of the tenant, the main one first
 	Owner       string            `json:"owner,omitempty"` // role that owns what is lifted, once provisioned
 	Path        []string          `json:"path"`            // the tenant's search path
-	SourcePath  []string          `json:"sourcePath"`      // the legacy application's, with every schema that holds something
+	SourcePath  []string          `json:"sourcePath"`      // under which legacy rows are read
+	RowPath     []string          `json:"rowPath"`         // under which the tenant's are written and read back
 	Fingerprint string            `json:"fingerprint"`     // of the legacy catalog
 	Version     int               `json:"version"`         // of the legacy server, as a number
 	TargetNum   int               `json:"targetVersion"`

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"tenantctl/internal/migrate/copy"
-	"tenantctl/internal/migrate/cutover"
 	"tenantctl/internal/migrate/ddl"
 	"tenantctl/internal/migrate/inspect"
 	"tenantctl/internal/migrate/lift"
@@ -39,6 +39,42 @@ func Prepare(ctx context.Context, config Config, id string) (*Plan, error) {
 		return nil, err
 	}
 	defer release()
+	script, err := p.examine(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := inspect.Refused(p.findings); err != nil {
+		return nil, p.refused(err)
+	}
+	return p.plan(ctx, script)
+}
+
+// Inspection is what there is to say about a legacy database before its move.
+type Inspection struct {
+	Catalog  *inspect.Catalog
+	Findings []inspect.Finding
+	Estimate time.Duration // of the time that writes stop
+}
+
+// Inspect tells everything that Prepare would find, refusals included, and touches nothing.
+func Inspect(ctx context.Context, config Config, id string) (*Inspection, error) {
+	p := &preparation{Config: config}
+	release, err := p.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if _, err := p.examine(ctx, id); err != nil {
+		return nil, err
+	}
+	inspect.Sort(p.findings)
+	return &Inspection{Catalog: p.catalog, Findings: p.findings, Estimate: inspect.Estimate(p.catalog)}, nil
+}
+
+// examine collects findings, each stage only where the one before found nothing that stands in its way. The script is whole
+// if no finding is a refusal.
+func (p *preparation) examine(ctx context.Context, id string) (*lift.Script, error) {
+	var err error
 	if p.catalog, err = inspect.Read(ctx, p.source); err != nil {
 		return nil, err
 	}
@@ -50,11 +86,8 @@ func Prepare(ctx context.Context, config Config, id string) (*Plan, error) {
 			return nil, err
 		}
 	}
-	if err := p.check(ctx); err != nil {
+	if err := p.check(ctx); err != nil || inspect.Refused(p.findings) != nil {
 		return nil, err
-	}
-	if err := inspect.Refused(p.findings); err != nil {
-		return nil, p.refused(err)
 	}
 	script, err := p.script(ctx, id)
 	if err != nil {
@@ -69,10 +102,7 @@ func Prepare(ctx context.Context, config Config, id string) (*Plan, error) {
 		}
 		p.findings = append(p.findings, tried...)
 	}
-	if err := inspect.Refused(p.findings); err != nil {
-		return nil, p.refused(err)
-	}
-	return p.plan(ctx, script)
+	return script, nil
 }
 
 func (p *preparation) refused(err error) error {
@@ -83,7 +113,6 @@ func (p *preparation) refused(err error) error {
 func (p *preparation) connect(ctx context.Context) (release func(), err error) {
 	settings := copy.SessionSettings("")
 	delete(settings, "search_path")
-	settings["default_transaction_read_only"] = "on"
 	p.source, err = postgres.Connect(ctx, p.Source, postgres.Options{Application: application, Settings: settings})
 	if err != nil {
 		return nil, fmt.Errorf("legacy database of %s: %w", p.Spec.Name, err)
@@ -227,7 +256,7 @@ func (p *preparation) plan(ctx context.Context, script *lift.Script) (*Plan, err
 		return nil, err
 	}
 	plan := &Plan{
-		Seed: seed, Schemas: p.schemas(), Path: script.Path, SourcePath: p.sourcePath(), Fingerprint: fingerprint,
+		Seed: seed, Schemas: p.schemas(), Path: script.Path, Fingerprint: fingerprint,
 		Version: p.catalog.Server.VersionNum, ChunkBytes: p.ChunkBytes, Tables: liftTables(p.catalog, p.renaming, p.selected()),
 		Extensions: script.Extensions, Pre: script.Pre, Post: script.Post, Refresh: script.Refresh,
 		Findings: p.findings, Rewrites: script.Rewrites, Estimate: inspect.Estimate(p.catalog),
@@ -235,6 +264,7 @@ func (p *preparation) plan(ctx context.Context, script *lift.Script) (*Plan, err
 	if err := p.target.QueryRow(ctx, `select current_setting('server_version_num')::int`).Scan(&plan.TargetNum); err != nil {
 		return nil, fmt.Errorf("read the instance's version: %w", err)
 	}
+	plan.SourcePath, plan.RowPath = p.rowPaths()
 	becomes := map[string]string{}
 	for legacy, target := range p.renaming.Schemas {
 		becomes[target] = legacy
@@ -274,18 +304,25 @@ func (p *preparation) schemas() []string {
 	return used
 }
 
-// sourcePath finds every legacy object without its schema, in the order of the tenant's path, so that names within values read
-// the same on both sides.
-func (p *preparation) sourcePath() []string {
-	path := append([]string(nil), p.catalog.SearchPath...)
-	seen := map[string]bool{cutover.Schema: true}
-	for _, schema := range path {
-		seen[schema] = true
+// rowPaths are the search paths under which rows are read and written: every schema on both sides in the same order, so that
+// the name of an object within a value (regclass and its kin) reads the same.
+func (p *preparation) rowPaths() (source, target []string) {
+	seen := map[string]bool{}
+	for _, schema := range append(append(append([]string(nil), p.catalog.SearchPath...), "public"), p.catalog.Schemas...) {
+		if !seen[schema] {
+			seen[schema] = true
+			source = append(source, schema)
+		}
 	}
-	if !seen["public"] {
-		path = append(path, "public")
+	for _, schema := range source {
+		if becomes, carried := p.renaming.Schemas[schema]; carried {
+			target = append(target, becomes)
+		}
+		if schema == "public" {
+			target = append(target, lift.ExtensionSchema)
+		}
 	}
-	return path
+	return source, target
 }
 
 // mapped is what the mapping adds.
@@ -308,7 +345,7 @@ func (p *preparation) mapped(lifted []copy.Table) *Mapped {
 		m.Ignored = append(m.Ignored, Left{Object: i.Object, Reason: i.Reason})
 	}
 	for _, f := range p.compiled.Filters {
-		m.Filtered = append(m.Filtered, Left{Object: f.Table + " where not (" + f.SQL + ")", Reason: f.Reason})
+		m.Filtered = append(m.Filtered, Left{Object: f.Table, Reason: f.Reason})
 	}
 	return m
 }

@@ -9,6 +9,7 @@ import (
 
 	"tenantctl/internal/migrate/copy"
 	"tenantctl/internal/migrate/verify"
+	"tenantctl/internal/postgres"
 	"tenantctl/internal/tenant"
 )
 
@@ -50,6 +51,9 @@ func (m *Move) verify(ctx context.Context) error {
 	reader := verify.Reader{Dial: m.dialRows, Jobs: m.Jobs, ChunkBytes: m.plan.ChunkBytes, Seed: m.plan.Seed}
 	read, err := reader.Target(ctx, m.plan.Tables, m.plan.TargetNum)
 	if err != nil {
+		return err
+	}
+	if err := m.countFiltered(ctx); err != nil {
 		return err
 	}
 	report := m.newReport(verify.Compare(m.plan.Tables, sent, read), time.Since(began))
@@ -94,6 +98,35 @@ func (m *Move) newReport(proofs []verify.Proof, elapsed time.Duration) Report {
 		report.Ignored, report.Filtered, report.OneWay = mapped.Ignored, mapped.Filtered, mapped.OneWay
 	}
 	return report
+}
+
+// countFiltered counts the rows that where clauses leave behind, while the legacy database stands still.
+func (m *Move) countFiltered(ctx context.Context) error {
+	if m.plan.Mapped == nil || len(m.plan.Mapped.Filtered) == 0 {
+		return nil
+	}
+	conn, err := m.dialSource(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	reasons := map[string]string{}
+	for _, left := range m.plan.Mapped.Filtered {
+		reasons[left.Object] = left.Reason
+	}
+	m.plan.Mapped.Filtered = nil
+	for _, t := range m.plan.Tables {
+		if t.Where == "" {
+			continue
+		}
+		left := Left{Object: t.Name, Reason: reasons[t.Name]}
+		sql := fmt.Sprintf("select count(*) from only %s where (%s) is not true", postgres.Ident(t.Source.Schema, t.Source.Name), t.Where)
+		if err := conn.QueryRow(ctx, sql).Scan(&left.Rows); err != nil {
+			return fmt.Errorf("count the rows of %s that stay behind: %w", t.Name, err)
+		}
+		m.plan.Mapped.Filtered = append(m.plan.Mapped.Filtered, left)
+	}
+	return nil
 }
 
 // descend names the rows of the targets that differ.

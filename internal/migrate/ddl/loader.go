@@ -13,6 +13,7 @@ import (
 
 	"tenantctl/internal/operation/pause"
 	"tenantctl/internal/postgres"
+	"tenantctl/internal/postgres/lexer"
 	"tenantctl/internal/tenant"
 )
 
@@ -161,13 +162,49 @@ var adminKinds = map[string]bool{ //nolint:gochecknoglobals // a constant set
 	"OPERATOR CLASS": true, "OPERATOR FAMILY": true, "TEXT SEARCH PARSER": true, "TEXT SEARCH TEMPLATE": true,
 }
 
+// adminOnly tells definitions that only a superuser may run.
+func adminOnly(s Statement) bool {
+	if adminKinds[s.Kind] {
+		return true
+	}
+	if s.Kind != "FUNCTION" || !strings.Contains(s.SQL, "LEAKPROOF") {
+		return false
+	}
+	for token := range lexer.Tokens(s.SQL) {
+		if token.Is("leakproof") {
+			return true
+		}
+	}
+	return false
+}
+
 // as runs a definition as the role that is to own what it makes.
 func (l *Loader) as(s Statement) string {
 	settings := "set local search_path = " + pathList(l.Path) + "; set local check_function_bodies = off; "
-	if l.Role == "" || adminKinds[s.Kind] {
+	if l.Role == "" {
 		return settings + "reset role; " + s.SQL
 	}
+	if adminOnly(s) {
+		return settings + "reset role; " + s.SQL + ";\n" + l.handOver(s.Schema)
+	}
 	return settings + "set local role " + postgres.Ident(l.Role) + ";\n" + s.SQL + ";\nreset role"
+}
+
+// handOver gives the role what an administrator just made in a schema.
+func (l *Loader) handOver(schema string) string {
+	return fmt.Sprintf(`do $hand_over$
+		declare made record;
+		begin
+			for made in
+				select i.type, i.identity from (
+					select 'pg_proc'::regclass as class, oid from pg_proc where pronamespace = %[1]s::regnamespace and proowner = current_user::regrole
+					union all select 'pg_opclass'::regclass, oid from pg_opclass where opcnamespace = %[1]s::regnamespace and opcowner = current_user::regrole
+					union all select 'pg_opfamily'::regclass, oid from pg_opfamily where opfnamespace = %[1]s::regnamespace and opfowner = current_user::regrole
+				) o cross join lateral pg_identify_object(o.class, o.oid, 0) i
+			loop
+				execute format('alter %%s %%s owner to %%I', made.type, made.identity, %[2]s);
+			end loop;
+		end $hand_over$`, postgres.Literal(postgres.Ident(schema)), postgres.Literal(l.Role))
 }
 
 func pathList(path []string) string {

@@ -1,4 +1,5 @@
--- One ALTER for each object of a schema that no extension owns; what moves along with another object is left out.
+-- One ALTER for each object of a schema that no extension owns; what moves along with another object is left out. Routines and
+-- operators go first: they are named by their argument types, which must still be where they were.
 with own (classid, oid) as (
 	select classid, objid from pg_depend where refclassid = 'pg_extension'::regclass and deptype = 'e'
 ), here as (
@@ -27,7 +28,7 @@ with own (classid, oid) as (
 		-- a range type's constructors move with it
 		and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'i')
 	union all
-	select 4, o.oid, format('alter %s %s set schema %I', a.type, a.identity, $2::text)
+	select 1, o.oid, format('alter %s %s set schema %I', a.type, a.identity, $2::text)
 	from (
 		select 'pg_operator'::regclass as classid, oid, oprnamespace as schema from pg_operator
 		union all select 'pg_opclass'::regclass, oid, opcnamespace from pg_opclass
