@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"tenantctl/internal/migrate/copy"
@@ -91,13 +93,41 @@ func liftTable(t inspect.Table, renaming lift.Renaming) copy.Table {
 		Key:    t.Key,
 	}
 	for _, column := range t.Columns {
-		if column.Generated {
-			continue
-		}
-		if !column.Portable {
+		if !column.Portable { // a generated column counts too: a binary COPY looks up how to receive each type of the table
 			way.Format = copy.Text
 		}
-		way.Columns = append(way.Columns, copy.Column{Target: column.Name, Expr: postgres.Ident(column.Name)})
+		if !column.Generated {
+			way.Columns = append(way.Columns, copy.Column{Target: column.Name, Expr: liftExpr(column, renaming)})
+		}
 	}
 	return way
+}
+
+// liftExpr is a column as it is. Only a value that names an object changes: where its text begins with a legacy schema, because
+// another schema of the path hides the object, it begins with the tenant's.
+func liftExpr(column inspect.Column, renaming lift.Renaming) string {
+	name := postgres.Ident(column.Name)
+	if !column.Reg {
+		return name
+	}
+	var cases strings.Builder
+	for _, legacy := range sortedKeys(renaming.Schemas) {
+		was, becomes := postgres.Literal(quotedAsText(legacy)), postgres.Literal(quotedAsText(renaming.Schemas[legacy]))
+		if column.Type == "regnamespace" {
+			fmt.Fprintf(&cases, " when %s::text = %s then %s", name, was, becomes)
+			continue
+		}
+		fmt.Fprintf(&cases, " when starts_with(%[1]s::text, %[2]s || '.') then %[3]s || right(%[1]s::text, -length(%[2]s))", name, was, becomes)
+	}
+	return "case" + cases.String() + " else " + name + "::text end"
+}
+
+var needsNoQuotes = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
+
+// quotedAsText is a schema's name as PostgreSQL writes it within a value.
+func quotedAsText(schema string) string {
+	if needsNoQuotes.MatchString(schema) {
+		return schema
+	}
+	return postgres.Ident(schema)
 }

@@ -85,6 +85,14 @@ func (p *preparation) examine(ctx context.Context, id string) (*lift.Script, err
 		if p.mapping, err = mapping.Load(p.Spec.Mapping); err != nil {
 			return nil, err
 		}
+		if p.findings, err = p.mapping.CheckVersion(ctx, p.source); err != nil {
+			return nil, err
+		}
+	}
+	if p.mapping != nil {
+		if p.findings, err = p.mapping.CheckVersion(ctx, p.source); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.check(ctx); err != nil || inspect.Refused(p.findings) != nil {
 		return nil, err

@@ -213,12 +213,14 @@ func (m *Move) clearTarget(ctx context.Context) error {
 	if err := registry.RaiseToken(ctx, conn, leaseName(m.Spec.Name), m.lease.Token(), raiseOptions); err != nil {
 		return err
 	}
-	if m.plan.Mapped == nil {
-		if err := m.Tenancy.Clear(ctx, m.plan.Schemas); err != nil {
+	// A lift brings more than tables, beside a mapping too: sequences, types, functions.
+	if err := m.Tenancy.Clear(ctx, m.plan.Schemas); err != nil {
+		return err
+	}
+	if m.plan.Mapped != nil {
+		if err := m.emptyMapped(ctx, conn); err != nil {
 			return err
 		}
-	} else if err := m.emptyMapped(ctx, conn); err != nil {
-		return err
 	}
 	return registry.ForgetChunks(ctx, conn, m.op.ID, "")
 }
@@ -236,11 +238,6 @@ func (m *Move) emptyMapped(ctx context.Context, conn *pgx.Conn) error {
 		for _, table := range m.plan.Mapped.Tables {
 			if _, err := tx.Exec(ctx, "truncate "+postgres.Ident(m.plan.Schemas[0], table)+" restart identity"); err != nil {
 				return fmt.Errorf("empty table %s: %w", table, err)
-			}
-		}
-		for _, lifted := range m.plan.Mapped.Lifted {
-			if _, err := tx.Exec(ctx, "drop table if exists "+postgres.Ident(lifted.Schema, lifted.Name)+" cascade"); err != nil {
-				return fmt.Errorf("drop lifted table %s: %w", lifted.Name, err)
 			}
 		}
 		phases := m.plan.Stripped.InOrder()

@@ -87,7 +87,7 @@ func (m *Move) newReport(proofs []verify.Proof, elapsed time.Duration) Report {
 		report.Bytes += proof.Read.Bytes
 	}
 	for _, finding := range m.plan.Findings {
-		if finding.Code == "database-wide" || finding.Code == "foreign-key-cut" {
+		if finding.Code == "database-wide" || finding.Code == "foreign-key-cut" || finding.Code == "schema-comment" {
 			report.LeftBehind = append(report.LeftBehind, finding.Object+": "+finding.Message)
 		}
 	}

@@ -14,7 +14,6 @@ func catalogDifferences() []introduced {
 		{`alter table keyless force row level security`, `forced row security`},
 		{`comment on table parent is null`, `table ‹public›.parent: comment: legacy «a table», tenant (none)`},
 		{`comment on table parent is 'another'`, `comment: legacy «a table», tenant «another»`},
-		{`comment on schema tenant_x__audit is 'ours alone'`, `schema ‹audit›: comment`},
 		{`alter table derived no inherit base`, `table ‹public›.derived: parents: legacy «‹public›.base», tenant (none)`},
 		{`alter table parts detach partition parts_low`, `table ‹public›.parts_low: partition bound`},
 		{`alter table parts detach partition parts_low; alter table parts attach partition parts_low for values from (0) to (11)`, `partition bound`},

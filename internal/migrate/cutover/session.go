@@ -26,7 +26,9 @@ func endSessions(ctx context.Context, conn *pgx.Conn) error {
 		var who string
 		err := postgres.Each(ctx, conn, `select pg_terminate_backend(pid), pid || ' (' || coalesce(nullif(application_name, ''), 'unnamed') || ' as ' || coalesce(usename, '') || ')'
 			from pg_stat_activity
-			where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend' and application_name not like 'tenantctl/%'`,
+			where datname = current_database() and pid <> pg_backend_pid() and usesysid is not null
+				and coalesce(backend_type, 'client backend') = 'client backend' -- hidden from those who may end it but not read it
+				and coalesce(application_name, '') not like 'tenantctl/%'`,
 			nil, []any{&sent, &who}, func() error { left = append(left, who); return nil })
 		if err != nil {
 			return endError(err)

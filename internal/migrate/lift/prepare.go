@@ -142,6 +142,11 @@ func (r *rewriter) section(statements []ddl.Statement, renaming Renaming) []ddl.
 		case s.Kind == "EXTENSION" || (s.Kind == "COMMENT" && isExtensionComment(s.Name)):
 		case s.Kind == "SCHEMA" || (s.Kind == "COMMENT" && s.Schema == "" && strings.HasPrefix(s.Name, "SCHEMA ")):
 			// The tenant's schemas are provision's to make and to mark.
+			if s.Kind == "COMMENT" && s.Name != "SCHEMA "+ExtensionSchema {
+				r.findings = append(r.findings, inspect.Finding{
+					Severity: inspect.Note, Code: "schema-comment", Object: s.Name, Message: "its comment stays behind: tenantctl marks the schema as its own with one",
+				})
+			}
 		case s.Schema != "" && !slices.Contains(targets, s.Schema):
 		default:
 			kept = append(kept, r.statement(s))

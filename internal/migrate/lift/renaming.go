@@ -2,6 +2,7 @@ package lift
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"tenantctl/internal/tenant"
@@ -61,13 +62,21 @@ func (r Renaming) Path(legacy []string) []string {
 		add(r.Schemas[schema])
 	}
 	add(r.Main)
-	add(ExtensionSchema)
-	for _, schema := range sortedValues(r.Extensions) {
-		if schema != "pg_catalog" {
-			add(schema)
-		}
+	for _, schema := range r.extensionSchemas() {
+		add(schema)
 	}
 	return path
+}
+
+// extensionSchemas are where extensions live on the instance, the usual one first.
+func (r Renaming) extensionSchemas() []string {
+	schemas := []string{ExtensionSchema}
+	for _, schema := range sortedValues(r.Extensions) {
+		if schema != "pg_catalog" && !slices.Contains(schemas, schema) {
+			schemas = append(schemas, schema)
+		}
+	}
+	return schemas
 }
 
 func sortedValues(m map[string]string) []string {

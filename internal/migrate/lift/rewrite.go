@@ -30,7 +30,7 @@ type rewriter struct {
 
 // statement rewrites the text references of one definition. Names outside of strings are PostgreSQL's own work already.
 func (r *rewriter) statement(s ddl.Statement) ddl.Statement {
-	if s.Kind == "COMMENT" || s.Kind == "EXTENSION" {
+	if s.Kind == "COMMENT" || s.Kind == "TYPE" { // prose, and labels of enums
 		return s
 	}
 	r.object = s.Object()
@@ -63,19 +63,22 @@ func (r *rewriter) text(sql string, level depth) string {
 		out.WriteString(with)
 		kept = token.End()
 	}
-	inPath := false
-	for i, token := range tokens {
-		inPath = searchPathGoesOn(inPath, tokens, i)
+	for i := 0; i < len(tokens); i++ {
+		token := tokens[i]
 		switch {
 		case token.Kind == lexer.String && (token.Form == lexer.Bit || token.Form == lexer.Hex):
+		case beginsPath(tokens, i):
+			end := pathEnd(tokens, i)
+			if with, ok := r.path(tokens[i:end]); ok {
+				r.note(sql[token.Pos:tokens[end-1].End()], with)
+				out.WriteString(sql[kept:token.Pos] + with)
+				kept = tokens[end-1].End()
+			}
+			i = end - 1
 		case token.Kind == lexer.String && isPathArgument(tokens, i):
-			if with := r.pathList(token.Value()); with != token.Value() {
+			if with, ok := r.path(significant(token.Value())); ok {
 				r.note(token.Text, with)
 				replace(token, postgres.Literal(with))
-			}
-		case inPath && (token.Kind == lexer.String || token.Kind == lexer.Identifier):
-			if with, ok := r.pathElement(token); ok {
-				replace(token, with)
 			}
 		case token.Kind == lexer.String:
 			if with, ok := r.literal(sql, tokens, i); ok {
@@ -101,59 +104,6 @@ func significant(sql string) []lexer.Token {
 	return tokens
 }
 
-// searchPathGoesOn follows "search_path TO|= a, b" through its list of elements.
-func searchPathGoesOn(inPath bool, tokens []lexer.Token, i int) bool {
-	token := tokens[i]
-	if inPath {
-		return token.IsSymbol(",") || token.IsSymbol("=") || tokens[i-1].IsSymbol(",") || tokens[i-1].IsSymbol("=") || tokens[i-1].Is("to")
-	}
-	return i >= 2 && tokens[i-2].Is("search_path") && (tokens[i-1].IsSymbol("=") || tokens[i-1].Is("to")) &&
-		(i < 3 || tokens[i-3].Is("set") || tokens[i-3].Is("local") || tokens[i-3].Is("session"))
-}
-
-// pathElement rewrites one schema of a search path; public stands for the tenant's schema and the extensions'.
-func (r *rewriter) pathElement(token lexer.Token) (string, bool) {
-	name := token.Value()
-	target, ok := r.renaming.Schemas[name]
-	if !ok {
-		return "", false
-	}
-	quote := postgres.Literal
-	if token.Kind == lexer.Identifier {
-		quote = ident
-	}
-	with := quote(target)
-	if name == "public" {
-		with += ", " + quote(ExtensionSchema)
-	}
-	r.note(token.Text, with)
-	return with, true
-}
-
-// isPathArgument recognises set_config('search_path', HERE, ...).
-func isPathArgument(tokens []lexer.Token, i int) bool {
-	return i >= 4 && tokens[i-4].Is("set_config") && tokens[i-3].IsSymbol("(") && tokens[i-2].Value() == "search_path" && tokens[i-1].IsSymbol(",")
-}
-
-// pathList rewrites a search path written as one string.
-func (r *rewriter) pathList(list string) string {
-	elements := strings.Split(list, ",")
-	for i, element := range elements {
-		name := strings.Trim(strings.TrimSpace(element), `"`)
-		target, legacy := r.renaming.Schemas[name]
-		if !legacy {
-			continue
-		}
-		if elements[i] = " " + ident(target); i == 0 {
-			elements[i] = ident(target)
-		}
-		if name == "public" {
-			elements[i] += ", " + ExtensionSchema
-		}
-	}
-	return strings.Join(elements, ",")
-}
-
 // literal rewrites a string that names a schema or holds SQL that does.
 func (r *rewriter) literal(sql string, tokens []lexer.Token, i int) (string, bool) {
 	token := tokens[i]
@@ -161,18 +111,16 @@ func (r *rewriter) literal(sql string, tokens []lexer.Token, i int) (string, boo
 	if _, legacy := r.renaming.Schemas[value]; legacy {
 		return r.schemaName(token, value, r.codeOf() && talksOfSchemas(sql, tokens, i))
 	}
-	if !r.mentionsSchema(value) {
+	// In a definition that holds values, a name counts where it is a function's argument, as in nextval('public.s'::text).
+	argument := i > 0 && (tokens[i-1].IsSymbol("(") || strings.HasPrefix(r.object, "TRIGGER "))
+	if !r.mentionsSchema(value) || (!r.codeOf() && !argument) {
 		return "", false
 	}
 	changed := r.text(value, depthBody)
 	if changed == value {
 		return "", false
 	}
-	if token.Form == lexer.Dollar {
-		quote := "$" + token.Tag() + "$"
-		return quote + changed + quote, true
-	}
-	return postgres.Literal(changed), true
+	return requote(token, changed), true
 }
 
 // codeOf tells definitions that hold statements from those that hold values.
@@ -209,22 +157,29 @@ func (r *rewriter) qualifier(tokens []lexer.Token, i int) (string, bool) {
 		return "", false
 	}
 	schema := tokens[i].Value()
-	target, legacy := r.renaming.Schemas[schema]
-	if !legacy {
+	target, carried := r.renaming.Schemas[schema]
+	if !carried && !r.names.schemas[schema] {
 		return "", false
 	}
 	if i+2 >= len(tokens) {
+		if !carried {
+			return "", false
+		}
 		r.note(tokens[i].Text+".", ident(target)+".")
 		return ident(target), true
 	}
 	name := nameAfter(tokens, i+2)
 	extension, known := r.names.objects[qualified{schema, name}]
+	if tokens[i+2].Kind == lexer.Symbol && !(i > 1 && tokens[i-2].Is("operator")) {
+		extension, known = "", false // a place that format() fills, not an operator
+		name = ""
+	}
 	switch {
 	case known && extension != "":
 		target = r.renaming.Extensions[extension]
-	case !known && schema != "public":
+	case !carried || (!known && schema != "public" && name != ""):
 		return "", false
-	case !known:
+	case !known && name != "":
 		r.findings = append(r.findings, inspect.Finding{
 			Severity: inspect.Warning, Code: "text-dangling", Object: r.object,
 			Message: fmt.Sprintf("names %s.%s, which the legacy database doesn't have either; it now names %s.%s", schema, name, target, name),
@@ -249,7 +204,7 @@ func (r *rewriter) note(from, to string) {
 // mentionsSchema is a cheap test for text that may name a legacy schema.
 func (r *rewriter) mentionsSchema(text string) bool {
 	folded := strings.ToLower(text)
-	for schema := range r.renaming.Schemas {
+	for schema := range r.names.schemas {
 		if strings.Contains(folded, strings.ToLower(schema)) {
 			return true
 		}

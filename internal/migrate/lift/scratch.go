@@ -125,6 +125,10 @@ func moveObjects(ctx context.Context, tx pgx.Tx, legacy, target string) error {
 
 // placeExtensions brings each extension to the schema that it has on the shared instance.
 func placeExtensions(ctx context.Context, tx pgx.Tx, renaming Renaming) error {
+	// A legacy schema of the same name that holds extensions makes room; those are moved below.
+	if err := postgres.Script(ctx, tx, "do $$ begin if to_regnamespace('"+ExtensionSchema+"') is not null then alter schema "+ExtensionSchema+" rename to tenantctl_former_ext; end if; end $$"); err != nil {
+		return fmt.Errorf("rename legacy schema %s: %w", ExtensionSchema, err)
+	}
 	if _, err := tx.Exec(ctx, "alter schema public rename to "+ExtensionSchema); err != nil {
 		return fmt.Errorf("rename schema public to %s: %w", ExtensionSchema, err)
 	}

@@ -7,7 +7,8 @@ select case c.relkind when 'v' then 'view' when 'm' then 'materialized view' whe
   join pg_catalog.pg_type t on t.oid = a.atttypid
   left join pg_catalog.pg_attrdef def on def.adrelid = c.oid and def.adnum = a.attnum
   cross join lateral (values
-    ('place', 'plain', a.place::text),
+    -- a child's inherited columns come first once it has been dumped and loaded, wherever they stood
+    ('place', 'plain', case when c.relispartition or not exists (select from pg_catalog.pg_inherits i where i.inhrelid = c.oid) then a.place::text end),
     ('type', 'sql', format_type(a.atttypid, a.atttypmod)),
     ('collation', 'sql', case when a.attcollation <> t.typcollation then a.attcollation::regcollation::text end),
     ('not null', 'plain', a.attnotnull::text),

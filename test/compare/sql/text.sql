@@ -2,7 +2,7 @@
 select 'collation' as kind, n.nspname::text as schema, quote_ident(c.collname) as name, p.property, 'plain' as form, p.value
   from pg_catalog.pg_collation c join pg_catalog.pg_namespace n on n.oid = c.collnamespace
   cross join lateral (values
-    ('definition', concat_ws(', ', c.collprovider, c.collisdeterministic, c.collencoding, c.collcollate, c.collctype, c.colliculocale)),
+    ('definition', concat_ws(', ', c.collprovider, c.collisdeterministic, c.collcollate, c.collctype, c.colliculocale)),
     ('comment', obj_description(c.oid, 'pg_collation'))
   ) p (property, value)
  where n.nspname = any($1)
