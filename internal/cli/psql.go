@@ -114,8 +114,11 @@ func psqlError(err error) error {
 // service is whose role the session takes.
 func (o *psqlOptions) service(t fleetTenant) (string, error) {
 	services := slices.Clone(t.Status.Services)
-	if len(t.Status.SearchPath) > 0 || len(services) == 0 {
+	switch {
+	case len(services) == 0 || len(t.Status.SearchPath) > 0 && t.Spec.Mapping == "":
 		services = append([]string{liftedService}, services...)
+	case len(t.Status.SearchPath) > 0:
+		services = append(services, liftedService) // what was lifted beside the mapped tables
 	}
 	if o.Service == "" {
 		return services[0], nil

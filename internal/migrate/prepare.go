@@ -335,7 +335,7 @@ func (p *preparation) rowPaths() (source, target []string) {
 
 // mapped is what the mapping adds.
 func (p *preparation) mapped(lifted []copy.Table) *Mapped {
-	m := &Mapped{OneWay: p.compiled.OneWay()}
+	m := &Mapped{OneWay: p.compiled.OneWay(), Counters: p.compiled.Sequences}
 	seen := map[string]bool{}
 	for _, t := range p.compiled.Tables {
 		if !seen[t.Target.Name] {
@@ -345,9 +345,6 @@ func (p *preparation) mapped(lifted []copy.Table) *Mapped {
 	}
 	for _, t := range lifted {
 		m.Lifted = append(m.Lifted, t.Target)
-	}
-	for _, s := range p.compiled.Sequences {
-		m.Counters = append(m.Counters, s)
 	}
 	for _, i := range p.compiled.Ignored {
 		m.Ignored = append(m.Ignored, Left{Object: i.Object, Reason: i.Reason})
