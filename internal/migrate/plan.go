@@ -86,7 +86,7 @@ func liftTables(catalog *inspect.Catalog, renaming lift.Renaming, selected func(
 
 func liftTable(t inspect.Table, renaming lift.Renaming) copy.Table {
 	way := copy.Table{
-		Name:   t.Relation.String(),
+		Name:   t.String(),
 		Source: copy.Source{OID: t.OID, Schema: t.Schema, Name: t.Name, Pages: t.Pages, Bytes: t.Bytes, Rows: int64(max(t.Rows, 0)), Filenode: t.Filenode},
 		Target: copy.Target{Schema: renaming.Schemas[t.Schema], Name: t.Name},
 		Format: copy.Binary,

@@ -89,11 +89,6 @@ func (p *preparation) examine(ctx context.Context, id string) (*lift.Script, err
 			return nil, err
 		}
 	}
-	if p.mapping != nil {
-		if p.findings, err = p.mapping.CheckVersion(ctx, p.source); err != nil {
-			return nil, err
-		}
-	}
 	if err := p.check(ctx); err != nil || inspect.Refused(p.findings) != nil {
 		return nil, err
 	}

@@ -157,12 +157,8 @@ func (r *reader) resolvedRows(ctx context.Context, rel relation) ([]string, erro
 		targets[i] = &values[i]
 		list[i] = "row(" + list[i] + ")::text"
 	}
-	found, err := r.conn.Query(ctx, `select `+strings.Join(list, ", ")+` from `+rel.from()+` as `+alias)
-	if err != nil {
-		return nil, err
-	}
 	var lines []string
-	_, err = pgx.ForEachRow(found, targets, func() error {
+	err := postgres.Each(ctx, r.conn, `select `+strings.Join(list, ", ")+` from `+rel.from()+` as `+alias, nil, targets, func() error {
 		var line strings.Builder
 		for i, value := range values {
 			text := *value

@@ -168,10 +168,10 @@ func (n *names) constant(value string, anyConstant, lenient bool) string {
 // reference is the common form of the identifier at i: its schema's where it is one, itself otherwise.
 func (n *names) reference(list []token, i int, lenient bool) string {
 	t := list[i]
-	if before := neighbour(list, i, -1); before >= 0 && list[before].raw == "." {
+	if before := neighbor(list, i, -1); before >= 0 && list[before].raw == "." {
 		return t.raw
 	}
-	dot := neighbour(list, i, +1)
+	dot := neighbor(list, i, +1)
 	if dot < 0 || list[dot].raw != "." {
 		return t.raw
 	}
@@ -182,8 +182,8 @@ func (n *names) reference(list []token, i int, lenient bool) string {
 	return replaced
 }
 
-// neighbour is the next token before or after i that is neither white space nor a comment, or -1.
-func neighbour(list []token, i, step int) int {
+// neighbor is the next token before or after i that is neither white space nor a comment, or -1.
+func neighbor(list []token, i, step int) int {
 	for i += step; i >= 0 && i < len(list); i += step {
 		if !list[i].blank && list[i].kind != comment {
 			return i
@@ -196,7 +196,7 @@ const operatorCharacters = "+-*/<>=~!@#%^&|`?"
 
 // nameAfter reads the name behind a dot: an identifier, an operator, or a place that format() fills.
 func nameAfter(list []token, dot int) string {
-	first := neighbour(list, dot, +1)
+	first := neighbor(list, dot, +1)
 	if first < 0 {
 		return ""
 	}

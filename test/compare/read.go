@@ -78,13 +78,9 @@ func (r *reader) dictionary(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := r.conn.Query(ctx, text, r.list)
-	if err != nil {
-		return fmt.Errorf("list names: %w", err)
-	}
 	var schema, name string
 	var ofExtension bool
-	_, err = pgx.ForEachRow(found, []any{&schema, &name, &ofExtension}, func() error {
+	err = postgres.Each(ctx, r.conn, text, []any{r.list}, []any{&schema, &name, &ofExtension}, func() error {
 		r.names.add(schema, name, ofExtension)
 		return nil
 	})
@@ -108,20 +104,15 @@ func (r *reader) facts(ctx context.Context) error {
 }
 
 func (r *reader) gather(ctx context.Context, query string) error {
-	found, err := r.conn.Query(ctx, query, r.list)
-	if err != nil {
-		return err
-	}
 	var kind, schema, name, property, how string
 	var value *string
-	_, err = pgx.ForEachRow(found, []any{&kind, &schema, &name, &property, &how, &value}, func() error {
+	return postgres.Each(ctx, r.conn, query, []any{r.list}, []any{&kind, &schema, &name, &property, &how, &value}, func() error {
 		if value != nil {
 			o := object{kind: kind, schema: r.names.schema(schema), name: r.names.rewrite(name, false, false)}
 			r.note(o, property, form(how), *value)
 		}
 		return nil
 	})
-	return err
 }
 
 // note keeps a fact in the common form.

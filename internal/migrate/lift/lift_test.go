@@ -166,8 +166,10 @@ func TestCarriesOnlyWhatIsSelected(t *testing.T) {
 	for _, s := range script.Pre {
 		carried = append(carried, s.Kind+" "+s.Name)
 	}
-	require.ElementsMatch(t, []string{"TYPE mood", "FUNCTION helper()", "FUNCTION stamp()", "TABLE custom_notes", "SEQUENCE custom_notes_id_seq",
-		"SEQUENCE OWNED BY custom_notes_id_seq", "DEFAULT custom_notes id"}, carried)
+	require.ElementsMatch(t, []string{
+		"TYPE mood", "FUNCTION helper()", "FUNCTION stamp()", "TABLE custom_notes", "SEQUENCE custom_notes_id_seq",
+		"SEQUENCE OWNED BY custom_notes_id_seq", "DEFAULT custom_notes id",
+	}, carried)
 	require.Len(t, script.Findings, 1)
 	require.Contains(t, script.Findings[0].String(), "custom_notes_customer_fkey")
 }

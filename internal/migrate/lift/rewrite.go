@@ -170,7 +170,7 @@ func (r *rewriter) qualifier(tokens []lexer.Token, i int) (string, bool) {
 	}
 	name := nameAfter(tokens, i+2)
 	extension, known := r.names.objects[qualified{schema, name}]
-	if tokens[i+2].Kind == lexer.Symbol && !(i > 1 && tokens[i-2].Is("operator")) {
+	if isOperator := i > 1 && tokens[i-2].Is("operator"); tokens[i+2].Kind == lexer.Symbol && !isOperator {
 		extension, known = "", false // a place that format() fills, not an operator
 		name = ""
 	}

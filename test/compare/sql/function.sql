@@ -12,7 +12,7 @@ select f.kind, f.nspname::text as schema, quote_ident(f.proname) || '(' || pg_ge
     ('language', 'plain', l.lanname::text),
     ('arguments', 'sql', pg_get_function_arguments(f.oid)),
     ('result', 'sql', pg_get_function_result(f.oid)),
-    ('behaviour', 'plain', 'volatility ' || f.provolatile::text || ', strict ' || f.proisstrict || ', leakproof ' || f.proleakproof || ', security definer ' || f.prosecdef
+    ('behavior', 'plain', 'volatility ' || f.provolatile::text || ', strict ' || f.proisstrict || ', leakproof ' || f.proleakproof || ', security definer ' || f.prosecdef
         || ', parallel ' || f.proparallel::text || ', returns set ' || f.proretset || ', kind ' || f.prokind::text),
     ('cost', 'plain', f.procost || ' ' || f.prorows),
     ('support', 'sql', nullif(f.prosupport::text, '-')),
