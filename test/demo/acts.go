@@ -1,0 +1,61 @@
+package main
+
+import "context"
+
+// act is one part of the story.
+type act struct {
+	title, text string
+	play        func(ctx context.Context, s *stage) error
+}
+
+func acts() []act {
+	return []act{
+		{
+			"Three clients, three old databases",
+			`Three clients each ran the same monolith on a server of their own. client-y had it extended with a table and columns of
+its own; client-z never got the last version. Their databases are made now, with the same rows every time:`,
+			func(ctx context.Context, s *stage) error { return s.buildClients(ctx) },
+		},
+		{
+			"The shared platform",
+			`tenants.yaml declares the fleet. It names no shared instance, so a private PostgreSQL is started on this machine.
+Connection strings come from the variables CLIENT_X_DSN, CLIENT_Y_DSN and CLIENT_Z_DSN.`,
+			playPlatform,
+		},
+		{
+			"client-x moves by a mapping",
+			`examples/monolith/mapping.yaml says which legacy column becomes which column of the platform's service "core". inspect
+looks without touching anything; migrate stops the client's writes, copies, and proves that every row arrived.`,
+			playMapped,
+		},
+		{
+			"client-z is refused, and says why",
+			`client-z's monolith stands at version 6, and the mapping was written for version 7. That is found before anything is touched.`,
+			playRefused,
+		},
+		{
+			"client-z moves as it is instead",
+			`Without a mapping a legacy schema is carried as it is: tables, views, functions, triggers, sequences. The mapping is taken
+out of tenants.yaml:`,
+			playLift,
+		},
+		{
+			"client-y: killed in the middle, finished by the next run",
+			`client-y's own mapping extends the common one by what only this client has. The copy is slowed down, so that there is time
+to kill it: SIGKILL, which no program can answer.`,
+			playKilled,
+		},
+		{
+			"client-x goes back",
+			`Until a move is completed the client can have its old database back. What was written on the platform since is never lost
+in silence: the rollback refuses, until it is told to keep these rows in an archive.`,
+			playRollback,
+		},
+		{
+			"Where everybody is now",
+			`One line for each tenant, the proofs, and the end of client-z's way back.`,
+			playEnd,
+		},
+		{"Clearing up", "", func(ctx context.Context, s *stage) error { return s.localDown(ctx) }},
+	}
+}

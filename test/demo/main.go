@@ -1,0 +1,58 @@
+// Demo shows tenantctl on this machine, as somebody at a shell would use it, and checks what it shows: three clients of one
+// old monolith move to a shared PostgreSQL, by a mapping, as they are, and through a crash. Each count is taken by SQL of the
+// demo's own. Servers and files are its own, too, and gone at its end.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// patience bounds the whole demo: one that hangs has failed.
+const patience = 5 * time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "\ndemo failed: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// run sets the stage, plays the acts, and clears everything away whatever happened.
+func run(ctx context.Context) (err error) {
+	began := time.Now()
+	timed, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	s, err := newStage()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			s.heading("Clearing up after a failure")
+		}
+		err = errors.Join(err, s.clear(context.WithoutCancel(ctx)))
+		if err == nil {
+			fmt.Printf("\nThe demo is over: every count was right, nothing is left behind. It took %s.\n", time.Since(began).Round(time.Second))
+		}
+	}()
+	for _, act := range acts() {
+		s.heading(act.title)
+		s.say(act.text)
+		if err := act.play(timed, s); err != nil {
+			if cause := context.Cause(timed); cause != nil {
+				return fmt.Errorf("%s: %w", act.title, errors.Join(cause, err))
+			}
+			return fmt.Errorf("%s: %w", act.title, err)
+		}
+	}
+	return nil
+}
