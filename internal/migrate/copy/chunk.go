@@ -13,9 +13,10 @@ type Chunk struct {
 	To     int64 // first page after it; 0: to the end, however far that is
 }
 
-// DefaultChunkBytes is how much of a table one transaction takes: little enough to be lost at a crash, and to keep other
-// tenants' replication slots from spilling; enough that its commit doesn't count.
-const DefaultChunkBytes = 128 << 20
+// DefaultChunkBytes is how much of a table one transaction takes: little enough to be lost at a crash, to keep other tenants'
+// replication slots from spilling, and to divide well among a few streams (of 650 MB in five chunks, two streams take three and
+// two); enough that its commit doesn't count.
+const DefaultChunkBytes = 32 << 20
 
 // tidRangeScan is the first PostgreSQL version that reads a range of pages without reading the pages before it.
 const tidRangeScan = 140000
