@@ -163,7 +163,7 @@ func writeDeliberate(w io.Writer, r *migrate.Report) error {
 	}
 	section("left behind by the mapping", leftLines(r.Ignored))
 	section("rows left behind by the mapping", leftLines(r.Filtered))
-	section("left behind, since a tenant's schema can't hold it", r.LeftBehind)
+	section("left behind besides, and why", r.LeftBehind)
 	section("rewritten, since it names a schema in text", r.Rewritten)
 	section("one-way: can't be had back from the platform's tables", r.OneWay)
 	_, err := io.WriteString(w, text.String())

@@ -109,7 +109,7 @@ func (p *preparation) examine(ctx context.Context, id string) (*lift.Script, err
 }
 
 func (p *preparation) refused(err error) error {
-	return tenant.WithHint(err, fmt.Sprintf("`tenantctl inspect %s` shows these and all other findings; nothing was touched", p.Spec.Name))
+	return tenant.WithHint(err, fmt.Sprintf("`tenantctl inspect %s` shows these and all other findings", p.Spec.Name))
 }
 
 // connect opens both sides for reading.

@@ -20,6 +20,7 @@ import (
 type client struct {
 	name    string
 	version uint64 // of the monolith
+	like    string // client whose database is copied to begin with; "": built and seeded
 	own     string // SQL that makes what only this client has
 	dsn     string
 }
@@ -33,8 +34,8 @@ const scale = 1
 func clients() []*client {
 	return []*client{
 		{name: "client-x", version: 7},
-		{name: "client-y", version: 7, own: custom},
 		{name: "client-z", version: 6},
+		{name: "client-y", version: 7, like: "client-x", own: custom},
 	}
 }
 
@@ -53,32 +54,54 @@ func (s *stage) buildClients(ctx context.Context) error {
 	for _, c := range clients() {
 		c.dsn = server.DSN(c.database())
 		s.clients[c.name] = c
-		if err := s.execute(ctx, server.DSN("postgres"), "create database "+postgres.Ident(c.database())); err != nil {
-			return err
+		if c.like == "" {
+			group.Go(func() error { return s.build(ctx, c) })
 		}
-		group.Go(func() error { return c.build(ctx) })
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, c := range s.clients {
+		if c.like != "" {
+			if err := s.build(ctx, c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-func (c *client) build(ctx context.Context) error {
+func (s *stage) build(ctx context.Context, c *client) error {
 	began := time.Now()
-	conn, err := postgres.Connect(ctx, c.dsn, postgres.Options{Application: "demo", StatementTimeout: -1})
+	create := "create database " + postgres.Ident(c.database())
+	if c.like != "" {
+		create += " template " + postgres.Ident(s.clients[c.like].database())
+	}
+	if err := s.execute(ctx, s.server.DSN("postgres"), create); err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	if err := c.fill(ctx); err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	fmt.Printf("  %s: the monolith at version %d, with %d orders (%s)\n", c.name, c.version, scale*legacy.OrdersPerScale, time.Since(began).Round(100*time.Millisecond))
+	return nil
+}
+
+func (c *client) fill(ctx context.Context) error {
+	conn, err := postgres.Connect(ctx, c.dsn, postgres.Options{Application: "demo"})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if err := legacy.Create(ctx, conn, c.version); err != nil {
-		return fmt.Errorf("%s: %w", c.name, err)
+	if c.like == "" {
+		if err := legacy.Create(ctx, conn, c.version); err != nil {
+			return err
+		}
+		if err := legacy.Seed(ctx, conn, scale); err != nil {
+			return err
+		}
 	}
-	if err := legacy.Seed(ctx, conn, scale); err != nil {
-		return fmt.Errorf("%s: %w", c.name, err)
-	}
-	if err := postgres.Script(ctx, conn, c.own+"; analyze"); err != nil {
-		return fmt.Errorf("%s: %w", c.name, err)
-	}
-	fmt.Printf("  %s: the monolith at version %d, %d orders (%s)\n", c.name, c.version, scale*legacy.OrdersPerScale, time.Since(began).Round(100*time.Millisecond))
-	return nil
+	return postgres.Script(ctx, conn, c.own+"; analyze")
 }
 
 // execute runs SQL on a connection of its own, as the client's application would.

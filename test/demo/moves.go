@@ -39,7 +39,7 @@ func playMapped(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	if err := contains("psql", result.stdout, "cancelled | 16666"); err != nil {
+	if err := contains("psql", result.stdout, "closed    | 50001"); err != nil {
 		return err
 	}
 	_, err = s.run(ctx, 0, "status", x.name)

@@ -165,7 +165,7 @@ func (s *stage) heading(title string) {
 
 func (s *stage) say(text string) {
 	if text != "" {
-		fmt.Println(strings.TrimSpace(text))
+		fmt.Println(text)
 	}
 }
 
