@@ -47,7 +47,11 @@ func Rollback(ctx context.Context, config Config, writes Writes) (*RolledBack, e
 	if err != nil {
 		return nil, err
 	}
-	if planned && m.op.State == tenant.OperationDone {
+	leaving, err := m.leaving(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if planned && m.op.State == tenant.OperationDone && !leaving {
 		if result.Archive, err = m.guardWrites(ctx, writes); err != nil {
 			return nil, err
 		}
@@ -91,6 +95,20 @@ func (m *Move) hasPlan(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// leaving tells whether an earlier rollback that died has got past its guard: the tenant's rows may be gone already, and the
+// client may write to its legacy database again.
+func (m *Move) leaving(ctx context.Context) (bool, error) {
+	route, _, err := m.Registry.Route(ctx, m.Spec.Name)
+	if err != nil || route != tenant.RouteHold {
+		return route == tenant.RouteLegacy, err
+	}
+	state, err := m.fence().Check(ctx)
+	if err != nil && !errors.Is(err, tenant.ErrConflict) {
+		return false, err
+	}
+	return state.Operation == "", nil
 }
 
 // guardWrites compares the tenant's rows with the proof of the move: only an equal set has nothing to lose.
