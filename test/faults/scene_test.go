@@ -121,7 +121,7 @@ func (s *scene) start(kill string, args ...string) *process {
 }
 
 // longest is how long a run may take before it counts as hanging.
-const longest = time.Minute
+const longest = 3 * time.Minute
 
 func (s *scene) wait(p *process) ended {
 	s.t.Helper()
