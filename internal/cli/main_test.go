@@ -207,6 +207,7 @@ var changing = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), "TIME"},
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}`), "ID"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? (ms|s)\b`), "SOME s"},
+	{regexp.MustCompile(` +(SOME s|TIME) +`), " $1 "}, // columns are as wide as the durations in them
 	{regexp.MustCompile(`\b\d+[smh] ago`), "AGO"},
 	{regexp.MustCompile(`"(seconds|elapsed|duration)": [0-9.e-]+`), `"$1": N`},
 	{regexp.MustCompile(`\bk[a-z0-9]{5}_`), "PREFIX_"},

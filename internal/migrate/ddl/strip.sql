@@ -9,7 +9,11 @@ with chosen as (
 		format('ALTER TABLE %I.%I ADD CONSTRAINT %I %s', n.nspname, t.relname, c.conname, pg_get_constraintdef(c.oid)),
 		format('alter table %I.%I drop constraint if exists %I', n.nspname, t.relname, c.conname)
 	from pg_constraint c join pg_class t on t.oid = c.conrelid join pg_namespace n on n.oid = t.relnamespace
-	where c.contype in ('f', 'p', 'u', 'x') and (c.conrelid in (select oid from chosen) or (c.contype = 'f' and c.confrelid in (select oid from chosen)))
+	where c.contype in ('f', 'p', 'u', 'x')
+		-- a view that groups by the key, or a routine, holds on to it: that key stays
+		and not exists (select from pg_depend d where d.refclassid = 'pg_constraint'::regclass and d.refobjid = c.oid
+			and d.classid in ('pg_rewrite'::regclass, 'pg_proc'::regclass))
+		and (c.conrelid in (select oid from chosen) or (c.contype = 'f' and c.confrelid in (select oid from chosen)))
 	union all
 	select 3, i.oid, 'INDEX', n.nspname, i.relname, pg_get_indexdef(i.oid), format('drop index if exists %I.%I', n.nspname, i.relname)
 	from pg_index x join chosen t on t.oid = x.indrelid join pg_class i on i.oid = x.indexrelid join pg_namespace n on n.oid = i.relnamespace

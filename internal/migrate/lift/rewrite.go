@@ -50,7 +50,8 @@ type depth int
 
 const (
 	depthDefinition depth = iota
-	depthBody
+	depthBody             // SQL in a body or a string
+	depthWords            // a string that may hold anything: only what the legacy database has counts as a name
 )
 
 // text rewrites SQL text: names qualified by a legacy schema (below the definition's own level) and the strings in it.
@@ -84,8 +85,8 @@ func (r *rewriter) text(sql string, level depth) string {
 			if with, ok := r.literal(sql, tokens, i); ok {
 				replace(token, with)
 			}
-		case level == depthBody && token.Kind == lexer.Identifier:
-			if with, ok := r.qualifier(tokens, i); ok {
+		case level != depthDefinition && token.Kind == lexer.Identifier:
+			if with, ok := r.qualifier(tokens, i, level); ok {
 				replace(token, with)
 			}
 		}
@@ -116,7 +117,11 @@ func (r *rewriter) literal(sql string, tokens []lexer.Token, i int) (string, boo
 	if !r.mentionsSchema(value) || (!r.codeOf() && !argument) {
 		return "", false
 	}
-	changed := r.text(value, depthBody)
+	level := depthWords
+	if isBody := token.Form == lexer.Dollar && r.codeOf(); isBody || readsAsSQL(value) {
+		level = depthBody
+	}
+	changed := r.text(value, level)
 	if changed == value {
 		return "", false
 	}
@@ -152,7 +157,7 @@ func (r *rewriter) schemaName(token lexer.Token, value string, talk bool) (strin
 
 // qualifier rewrites "s" of "s.name" where s is a legacy schema and name lies in it. Any name behind "public." counts, and
 // so does nothing at all, as in 'create table public.' || name: public is no name of a variable.
-func (r *rewriter) qualifier(tokens []lexer.Token, i int) (string, bool) {
+func (r *rewriter) qualifier(tokens []lexer.Token, i int, level depth) (string, bool) {
 	if i+1 >= len(tokens) || !tokens[i+1].IsSymbol(".") || (i > 0 && tokens[i-1].IsSymbol(".")) {
 		return "", false
 	}
@@ -177,7 +182,7 @@ func (r *rewriter) qualifier(tokens []lexer.Token, i int) (string, bool) {
 	switch {
 	case known && extension != "":
 		target = r.renaming.Extensions[extension]
-	case !carried || (!known && schema != "public" && name != ""):
+	case !carried || (!known && name != "" && (schema != "public" || level == depthWords)):
 		return "", false
 	case !known && name != "":
 		r.findings = append(r.findings, inspect.Finding{
@@ -254,6 +259,18 @@ func languageOf(sql string) string {
 		}
 	}
 	return ""
+}
+
+// readsAsSQL tells a string that holds a statement from one that holds anything else.
+func readsAsSQL(text string) bool {
+	for _, token := range significant(text) {
+		for _, word := range []string{"select", "insert", "update", "delete", "from", "into", "table", "call", "execute", "perform", "refresh", "begin", "view", "function", "sequence"} {
+			if token.Is(word) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // schemaWords are what a statement says when a string equal to a schema's name means the schema.
