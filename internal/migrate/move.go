@@ -153,6 +153,9 @@ func (m *Move) finish(ctx context.Context, cause error) (*Result, error) {
 	case cause != nil:
 		state = tenant.OperationFailed
 	}
+	if postgres.Code(cause) == diskFull {
+		cause = tenant.WithHint(cause, fmt.Sprintf("make room on that server's disk; `tenantctl migrate %s` goes on where it stopped", m.Spec.Name))
+	}
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	if err := m.Registry.Finish(cleanup, m.op.ID, state, cause); err != nil {
@@ -161,6 +164,9 @@ func (m *Move) finish(ctx context.Context, cause error) (*Result, error) {
 	result, err := m.result(cleanup)
 	return result, errors.Join(cause, err)
 }
+
+// diskFull is the SQLSTATE disk_full.
+const diskFull = "53100"
 
 const cleanupTimeout = 10 * time.Second
 

@@ -210,10 +210,16 @@ func (m *Move) filledSince(ctx context.Context, moved map[string]bool) ([]string
 
 // back gives the client its writes and its traffic again. The fence goes first: traffic must not meet it.
 func (m *Move) back(ctx context.Context) error {
-	if err := m.fence().Release(ctx); err != nil {
+	done, err := m.Registry.StepsDone(ctx, m.op.ID)
+	if err != nil {
 		return err
 	}
-	_, err := m.Registry.SetRoute(ctx, m.Spec.Name, tenant.RouteLegacy, m.Actor)
+	fence := m.fence()
+	fence.Stood = done[PhaseFence]
+	if err := fence.Release(ctx); err != nil {
+		return err
+	}
+	_, err = m.Registry.SetRoute(ctx, m.Spec.Name, tenant.RouteLegacy, m.Actor)
 	return err
 }
 

@@ -141,6 +141,11 @@ func TestFenceWeakenedByHand(t *testing.T) {
 			require.Contains(t, e.stderr, "can't be proven")
 			require.Contains(t, e.stderr, "tenantctl rollback client-x")
 			require.Equal(t, "hold", s.ask(s.target, "select target from tenantctl.route where tenant = 'client-x'"))
+			if name == "all" { // what the database's own setting was nobody knows any more
+				e = s.exits(6, "rollback", "client-x")
+				require.Regexp(t, `next: .*ALTER DATABASE "?`+databaseOf(s.source)+`"? RESET default_transaction_read_only`, e.stderr)
+				s.exec(s.source, "alter database "+databaseOf(s.source)+" reset default_transaction_read_only")
+			}
 			s.exits(0, "rollback", "client-x")
 			require.Equal(t, "", s.ask(s.source, `select string_agg(c, ' ') from pg_db_role_setting s cross join unnest(s.setconfig) c
 				where s.setdatabase = (select oid from pg_database where datname = current_database())`))

@@ -218,7 +218,7 @@ const (
 func (s *scene) phase(name string) {
 	s.t.Helper()
 	s.until("the move never came to "+name, func() bool {
-		there := s.ask(s.target, "select to_regclass('tenantctl.operation') is not null")
+		there := s.ask(s.target, "select (to_regclass('tenantctl.operation') is not null)::text")
 		return there == "true" && s.ask(s.target, "select coalesce(max(phase), '') from tenantctl.operation where state = 'running'") == name
 	})
 }

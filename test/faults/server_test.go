@@ -92,7 +92,7 @@ func TestTargetRestartedMidway(t *testing.T) {
 	p := s.start("", migrate("--max-rate", slow)...)
 	s.phase("copy")
 	s.until("no chunk arrived", func() bool {
-		return s.ask(s.target, "select count(*) > 0 from tenantctl_instance.chunk where table_name not like '#%'") == "true"
+		return s.ask(s.target, "select (count(*) > 0)::text from tenantctl_instance.chunk where table_name not like '#%'") == "true"
 	})
 	require.NoError(t, s.server.Restart(context.Background()))
 	if e := s.wait(p); e.code != 0 {

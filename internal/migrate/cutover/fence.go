@@ -29,6 +29,7 @@ type Fence struct {
 	Operation string
 	Tenant    tenant.Name
 	Patience  time.Duration // how long to wait for the client's own transactions; 0: one minute
+	Stood     bool          // for Release: the fence was set once, whatever is found of it now
 }
 
 // State is a fence that stands.
@@ -101,8 +102,11 @@ func (f Fence) Release(ctx context.Context) error {
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	state, there, err := f.look(ctx, conn)
-	if err != nil || !there {
+	if err != nil {
 		return err
+	}
+	if !there {
+		return f.lost(ctx, conn)
 	}
 	if state.Operation != f.Operation {
 		return fmt.Errorf("the legacy database is fenced by operation %s of tenant %s, not by %s: %w", state.Operation, state.Tenant, f.Operation, tenant.ErrConflict)
@@ -112,6 +116,20 @@ func (f Fence) Release(ctx context.Context) error {
 	}
 	pause.Point(ctx, pause.FenceReleased)
 	return nil
+}
+
+// lost refuses to say that writes are allowed where somebody took the fence away by hand and left the database read only: what
+// its own setting was went with the fence.
+func (f Fence) lost(ctx context.Context, conn *pgx.Conn) error {
+	if !f.Stood {
+		return nil
+	}
+	readOnly, err := readOnly(ctx, conn)
+	if err != nil || !readOnly {
+		return err
+	}
+	return tenant.WithHint(fmt.Errorf("the fence was taken away by hand, but the database is still read only by default: %w", tenant.ErrConflict),
+		fmt.Sprintf("`ALTER DATABASE %s RESET default_transaction_read_only`, then run the same command again", postgres.Ident(conn.Config().Database)))
 }
 
 // look reads the fence's own record.
@@ -255,16 +273,27 @@ func (f Fence) standing(ctx context.Context, conn *pgx.Conn) (State, error) {
 		return State{}, fmt.Errorf("list the fence's triggers: %w", err)
 	}
 	state.Tables, state.Missing = len(guarded), missing(tables, guarded)
-	err = conn.QueryRow(ctx, `select exists (select from pg_db_role_setting s cross join unnest(s.setconfig) c
-			where s.setdatabase = (select oid from pg_database where datname = current_database()) and s.setrole = 0
-				and c = 'default_transaction_read_only=on'), pg_current_wal_lsn()::text`).Scan(&state.ReadOnly, &state.LSN)
-	if err != nil {
-		return State{}, fmt.Errorf("read the database's setting: %w", err)
+	if state.ReadOnly, err = readOnly(ctx, conn); err != nil {
+		return State{}, err
+	}
+	if err := conn.QueryRow(ctx, `select pg_current_wal_lsn()::text`).Scan(&state.LSN); err != nil {
+		return State{}, fmt.Errorf("read the server's position: %w", err)
 	}
 	if len(state.Missing) > 0 || !state.ReadOnly {
 		return state, fmt.Errorf("the fence was weakened: read only is %t, tables without its trigger: %v: %w", state.ReadOnly, state.Missing, tenant.ErrConflict)
 	}
 	return state, nil
+}
+
+// readOnly tells whether the database's own default is read only.
+func readOnly(ctx context.Context, conn *pgx.Conn) (is bool, err error) {
+	err = conn.QueryRow(ctx, `select exists (select from pg_db_role_setting s cross join unnest(s.setconfig) c
+			where s.setdatabase = (select oid from pg_database where datname = current_database()) and s.setrole = 0
+				and c = 'default_transaction_read_only=on')`).Scan(&is)
+	if err != nil {
+		return false, fmt.Errorf("read the database's setting: %w", err)
+	}
+	return is, nil
 }
 
 func missing(wanted, have []string) []string {
