@@ -63,13 +63,17 @@ func (s *stage) killMove(ctx context.Context, c *client) error {
 		return err
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	go func() {
+		defer close(ended)
+		ended <- cmd.Wait()
+	}()
 	waited := s.untilArrived(ctx, c, ended)
 	if waited == nil {
 		fmt.Printf("\n$ kill -KILL %d\n", cmd.Process.Pid)
 	}
 	killed := cmd.Process.Kill()
 	if waited != nil {
+		_ = <-ended // by that kill
 		return waited
 	}
 	if killed != nil {
