@@ -95,7 +95,8 @@ func (u *bundle) settle() {
 // usage is what a process took.
 type usage struct {
 	elapsed time.Duration
-	memory  int64 // bytes, at its highest
+	cpu     time.Duration // of the process itself, hardly touched by what else the machine does
+	memory  int64         // bytes, at its highest
 }
 
 // run runs a program to its end; its output is shown if it fails.
@@ -107,7 +108,8 @@ func (u *bundle) run(cmd *exec.Cmd) usage {
 	require.NoError(u.b, err, "%s", out)
 	rusage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	require.True(u.b, ok)
-	return usage{elapsed: elapsed, memory: rusage.Maxrss << 10} // kB on Linux
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return usage{elapsed: elapsed, cpu: cpu, memory: rusage.Maxrss << 10} // kB on Linux
 }
 
 // folder is a new folder on disk that a server's user can reach.

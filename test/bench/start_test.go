@@ -39,10 +39,12 @@ func BenchmarkStatus(b *testing.B) {
 		p.tenantctl("", target, "provision", "t-00000")
 		p.script(target, fmt.Sprintf(recordFleet, tenants-1))
 		p.admin(p.target, "checkpoint")
-		times := make([]time.Duration, attempts)
+		times, cpu := make([]time.Duration, attempts), make([]time.Duration, attempts)
 		for i := range times {
-			times[i] = p.tenantctl("", target, "status").elapsed
+			used := p.tenantctl("", target, "status")
+			times[i], cpu[i] = used.elapsed, used.cpu
 		}
+		fmt.Printf("\n  CPU of status: %d ms", median(cpu).Milliseconds())
 		within(b, "status-10000", median(times), 300*time.Millisecond)
 		drop()
 	}
