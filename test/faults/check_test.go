@@ -120,7 +120,7 @@ func (s *scene) nothingLeft() {
 		})
 		require.Empty(s.t, files)
 	}
-	require.Empty(s.t, s.processes())
+	require.Empty(s.t, s.processes(), "throw-away servers are left")
 }
 
 // processes are those that were started in the scene's folder and still run: throw-away servers.

@@ -113,7 +113,7 @@ func TestClientHoldsALockAtTheFence(t *testing.T) {
 	require.Equal(t, 1, e.code, e.stderr)
 	require.Regexp(t, `session \d+ \(monthly report as \w+\) has held a lock on (public\.)?settings since`, e.stderr)
 	require.Contains(t, e.stderr, "next: ")
-	require.NotContains(t, e.stderr, "BLOCKED")
+	require.NotContains(t, e.stderr, "are BLOCKED")
 	require.NoError(t, s.clientWrites())
 	require.Equal(t, "legacy", s.ask(s.target, "select target from tenantctl.route where tenant = 'client-x'"))
 	_, err = client.Exec(ctx, "rollback")

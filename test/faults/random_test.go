@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
@@ -54,6 +55,23 @@ func killedAtRandom(t *testing.T, count int) {
 			s.moved(b)
 		})
 	}
+}
+
+// A move prepares its schema on a throw-away server. Whoever is killed while that starts leaves it to the next run to end.
+func TestKilledWhileTheThrowAwayServerStarts(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, setting{})
+	b := s.remember()
+	p := s.start("", migrate()...)
+	s.until("no throw-away server was started", func() bool {
+		started, err := filepath.Glob(filepath.Join(s.dir, "state", "tenantctl", "*-scratch-*", "postgres", "data", "postmaster.pid"))
+		require.NoError(t, err)
+		return len(started) > 0
+	})
+	require.NoError(t, p.cmd.Process.Kill())
+	require.Equal(t, syscall.SIGKILL, s.wait(p).signal)
+	s.exits(0, migrate()...)
+	s.moved(b)
 }
 
 // killed kills the program after a while, and runs it again unless it had come to its end. done is what the second run says
