@@ -25,7 +25,6 @@ func program(t testing.TB) string {
 	return path
 }
 
-//nolint:gochecknoglobals // one program for all tests of this process
 var built = sync.OnceValues(func() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -34,7 +33,7 @@ var built = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(cache, "tenantctl", "tenantctl-pausepoints")
 	// Several test processes may build at once: each makes a file of its own and puts it in its place in one step.
 	own := fmt.Sprintf("%s.%d", path, os.Getpid())
-	build := exec.Command("go", "build", "-tags", "pausepoints", "-buildvcs=false", "-o", own, "tenantctl/cmd/tenantctl") //nolint:noctx // ends by itself
+	build := exec.Command("go", "build", "-tags", "pausepoints", "-buildvcs=false", "-o", own, "tenantctl/cmd/tenantctl")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the program: %w: %s", err, out)
 	}

@@ -66,11 +66,11 @@ func TestMappingWithAWrongColumn(t *testing.T) {
 tables:
   - from: public.customers
     to: customers
-    columns: { code: id::text, name: nmae }
+    columns: { code: id::text, name: title }
 ignore:
   - { column: public.customers.note, reason: nobody reads it }
 `})
-	s.refused(`nmae`)
+	s.refused(`title`)
 }
 
 func TestMappingWithAFailingCast(t *testing.T) {

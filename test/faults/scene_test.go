@@ -107,7 +107,7 @@ type process struct {
 // start starts the program. kill is a moment of package pause at which it dies, "" for none.
 func (s *scene) start(kill string, args ...string) *process {
 	s.t.Helper()
-	p := &process{cmd: exec.Command(program(s.t), args...), done: make(chan struct{})} //nolint:noctx // ended below
+	p := &process{cmd: exec.Command(program(s.t), args...), done: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = s.dir, append(s.env[:len(s.env):len(s.env)], "TENANTCTL_KILL_AT="+kill)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	// What the program started itself may outlive it and hold the pipes.
