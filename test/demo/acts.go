@@ -24,13 +24,14 @@ Connection strings come from the variables CLIENT_X_DSN, CLIENT_Y_DSN and CLIENT
 		},
 		{
 			"client-x moves by a mapping",
-			`examples/monolith/mapping.yaml says which legacy column becomes which column of the platform's service "core". inspect
-looks without touching anything; migrate stops the client's writes, copies, and proves that every row arrived.`,
+			`examples/monolith/mapping.yaml says which legacy column becomes which column of the platform's service "core". migrate looks
+for everything that could break, stops the client's writes, copies, and proves that every row arrived.`,
 			playMapped,
 		},
 		{
 			"client-z is refused, and says why",
-			`client-z's monolith stands at version 6, and the mapping was written for version 7. That is found before anything is touched.`,
+			`client-z's monolith stands at version 6, and the mapping was written for version 7. inspect says so without
+touching anything, and migrate finds the same first.`,
 			playRefused,
 		},
 		{

@@ -73,7 +73,8 @@ func (s *stage) killMove(ctx context.Context, c *client) error {
 	}
 	killed := cmd.Process.Kill()
 	if waited != nil {
-		_ = <-ended // by that kill
+		for range ended { // until it is gone, by that kill
+		}
 		return waited
 	}
 	if killed != nil {

@@ -22,9 +22,6 @@ func playPlatform(ctx context.Context, s *stage) error {
 
 func playMapped(ctx context.Context, s *stage) error {
 	x := s.clients["client-x"]
-	if _, err := s.run(ctx, 0, "inspect", x.name); err != nil {
-		return err
-	}
 	if err := s.move(ctx, "migrate", x.name, "--yes"); err != nil {
 		return err
 	}
@@ -48,6 +45,9 @@ func playMapped(ctx context.Context, s *stage) error {
 
 func playRefused(ctx context.Context, s *stage) error {
 	z := s.clients["client-z"]
+	if _, err := s.run(ctx, 1, "inspect", z.name); err != nil {
+		return err
+	}
 	result, err := s.run(ctx, 1, "migrate", z.name, "--yes")
 	if err != nil {
 		return err
