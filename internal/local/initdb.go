@@ -3,6 +3,7 @@ package local
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -26,10 +27,8 @@ func (p *Postgres) initialize(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	partial := p.DataDir + ".new"
-	if err := os.RemoveAll(partial); err != nil {
-		return fmt.Errorf("remove unfinished data folder: %w", err)
-	}
+	// A name of its own: the initdb of a run that was killed may still be writing to the last one's.
+	partial := p.DataDir + ".new-" + rand.Text()[:8]
 	if err := p.owner.ownFolder(partial); err != nil {
 		return err
 	}

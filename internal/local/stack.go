@@ -132,6 +132,11 @@ func (s *Stack) upPostgres(ctx context.Context, settings map[string]string) erro
 			return fmt.Errorf("make the private PostgreSQL: %w", err)
 		}
 		s.Postgres = p
+		// On record before it starts: whoever is killed meanwhile leaves a server that is found again.
+		s.record.Postgres = &postgresRecord{Major: p.major, Port: p.Port, Settings: p.settings}
+		if err := s.record.write(s.Dir); err != nil {
+			return err
+		}
 	}
 	p := s.Postgres
 	if p.PID() != 0 {

@@ -49,9 +49,8 @@ type SequencePair struct {
 
 // Mapped is what a mapping adds to a plan.
 type Mapped struct {
-	Lifted   []copy.Target      `json:"lifted,omitempty"` // a client's own tables, carried beside the mapped ones
-	Tables   []string           `json:"tables"`           // of the tenant's schema, that rows go to
-	Counters []mapping.Sequence `json:"counters"`         // whose sequence goes on behind the highest value
+	Tables   []string           `json:"tables"`   // of the tenant's schema, that rows go to
+	Counters []mapping.Sequence `json:"counters"` // whose sequence goes on behind the highest value
 	Ignored  []Left             `json:"ignored,omitempty"`
 	Filtered []Left             `json:"filtered,omitempty"`
 	OneWay   []string           `json:"oneWay,omitempty"` // legacy columns that the platform's rows can't give back

@@ -276,7 +276,7 @@ func (p *preparation) plan(ctx context.Context, script *lift.Script) (*Plan, err
 		plan.Sequences = append(plan.Sequences, SequencePair{Source: ddl.Sequence{Schema: becomes[s.Schema], Name: s.Name}, Target: s})
 	}
 	if p.compiled != nil {
-		plan.Mapped = p.mapped(plan.Tables)
+		plan.Mapped = p.mapped()
 		plan.Tables = append(plan.Tables, p.compiled.Tables...)
 	}
 	return plan, nil
@@ -329,7 +329,7 @@ func (p *preparation) rowPaths() (source, target []string) {
 }
 
 // mapped is what the mapping adds.
-func (p *preparation) mapped(lifted []copy.Table) *Mapped {
+func (p *preparation) mapped() *Mapped {
 	m := &Mapped{OneWay: p.compiled.OneWay(), Counters: p.compiled.Sequences}
 	seen := map[string]bool{}
 	for _, t := range p.compiled.Tables {
@@ -337,9 +337,6 @@ func (p *preparation) mapped(lifted []copy.Table) *Mapped {
 			seen[t.Target.Name] = true
 			m.Tables = append(m.Tables, t.Target.Name)
 		}
-	}
-	for _, t := range lifted {
-		m.Lifted = append(m.Lifted, t.Target)
 	}
 	for _, i := range p.compiled.Ignored {
 		m.Ignored = append(m.Ignored, Left{Object: i.Object, Reason: i.Reason})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tenantctl/internal/migrate/copy"
+	"tenantctl/internal/migrate/inspect"
 	"tenantctl/internal/migrate/verify"
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/tenant"
@@ -15,24 +16,25 @@ import (
 
 // Report is the proof of a move: what was compared, at which position, and all that isn't the same on purpose.
 type Report struct {
-	Version    int            `json:"version"`
-	Tenant     tenant.Name    `json:"tenant"`
-	Operation  string         `json:"operation"`
-	At         time.Time      `json:"at"`
-	FenceLSN   string         `json:"fenceLSN"`   // the legacy server's position, behind which nothing was written
-	FencedAt   time.Time      `json:"fencedAt"`   //
-	Hash       string         `json:"hash"`       // how rows are summed
-	Equal      bool           `json:"equal"`      //
-	Rows       int64          `json:"rows"`       // proven
-	Bytes      int64          `json:"bytes"`      // in COPY form
-	Tables     []verify.Proof `json:"tables"`     //
-	Sequences  int            `json:"sequences"`  // carried
-	Ignored    []Left         `json:"ignored"`    // by the mapping
-	Filtered   []Left         `json:"filtered"`   // by its where clauses
-	OneWay     []string       `json:"oneWay"`     // legacy columns that can't be had back from the platform
-	LeftBehind []string       `json:"leftBehind"` // objects that a tenant's schema can't hold, by name
-	Rewritten  []string       `json:"rewritten"`  // references held as text
-	Elapsed    time.Duration  `json:"elapsed"`    // reading back
+	Version    int               `json:"version"`
+	Tenant     tenant.Name       `json:"tenant"`
+	Operation  string            `json:"operation"`
+	At         time.Time         `json:"at"`
+	FenceLSN   string            `json:"fenceLSN"`   // the legacy server's position, behind which nothing was written
+	FencedAt   time.Time         `json:"fencedAt"`   //
+	Hash       string            `json:"hash"`       // how rows are summed
+	Equal      bool              `json:"equal"`      //
+	Rows       int64             `json:"rows"`       // proven
+	Bytes      int64             `json:"bytes"`      // in COPY form
+	Tables     []verify.Proof    `json:"tables"`     //
+	Sequences  int               `json:"sequences"`  // carried
+	Ignored    []Left            `json:"ignored"`    // by the mapping
+	Filtered   []Left            `json:"filtered"`   // by its where clauses
+	OneWay     []string          `json:"oneWay"`     // legacy columns that can't be had back from the platform
+	LeftBehind []string          `json:"leftBehind"` // objects that a tenant's schema can't hold, by name
+	Findings   []inspect.Finding `json:"findings"`   // all that inspect had to say, what isn't carried among it
+	Rewritten  []string          `json:"rewritten"`  // references held as text
+	Elapsed    time.Duration     `json:"elapsed"`    // reading back
 }
 
 const (
@@ -86,6 +88,7 @@ func (m *Move) newReport(proofs []verify.Proof, elapsed time.Duration) Report {
 		report.Rows += proof.Read.Rows
 		report.Bytes += proof.Read.Bytes
 	}
+	report.Findings = m.plan.Findings
 	for _, finding := range m.plan.Findings {
 		if finding.Code == "database-wide" || finding.Code == "foreign-key-cut" || finding.Code == "schema-comment" {
 			report.LeftBehind = append(report.LeftBehind, finding.Object+": "+finding.Message)

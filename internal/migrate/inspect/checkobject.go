@@ -104,7 +104,7 @@ func objectVerdicts() map[string]verdict {
 			severity: Warning, message: "reads files of the server: %s; without them on the target server nothing that uses it loads",
 			hint: "copy them into the target server's tsearch_data folder",
 		},
-		"default-acl":     {severity: Note, message: "stays behind: grants are the platform's"},
+		"default-acl":     {severity: Note, message: "default privileges stay behind: grants are the platform's"},
 		"system-object":   {severity: Refusal, message: "was put into %s, which belongs to PostgreSQL and to every tenant", hint: "move it into a schema of the client's"},
 		"extension-space": {severity: Refusal, message: "lies in a schema that belongs to extension %s", hint: "ALTER ... SET SCHEMA to one of the client's"},
 	}

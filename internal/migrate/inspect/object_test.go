@@ -178,7 +178,7 @@ func TestLeftBehind(t *testing.T) {
 		"warning security-label " + database, "note grant " + database, "note no-key 1 table", "note owner " + database, "note setting " + database,
 		"note size " + database, "note tablespace " + database, "note unlogged 1 table",
 	}, brief(found))
-	require.Contains(t, find(t, found, "grant", database).Message, "PUBLIC (1), "+prefix+"reader (2)")
+	require.Contains(t, find(t, found, "grant", database).Message, "PUBLIC (2), "+prefix+"reader (2)")
 	setting := find(t, found, "setting", database).Message
 	require.Contains(t, setting, "TimeZone of the database, app.token of role "+prefix+"app, work_mem of role "+prefix+"reader in it")
 	require.NotContains(t, setting, "secret")

@@ -34,7 +34,10 @@ func dumpLegacy(ctx context.Context, tools postgres.Tools, dsn string) ([]ddl.St
 		return nil, nil, err
 	}
 	var kept []ddl.Statement
-	var findings []inspect.Finding
+	findings, err := invalidIndexes(ctx, dsn)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, s := range ddl.Parse(string(script)) {
 		switch {
 		case s.Kind == "TRIGGER" && isFenceTrigger(s.Name), s.Kind == "COMMENT" && isExtensionComment(s.Name), s.Kind == "SCHEMA" && s.Name == "public":
@@ -48,6 +51,30 @@ func dumpLegacy(ctx context.Context, tools postgres.Tools, dsn string) ([]ddl.St
 		}
 	}
 	return kept, findings, nil
+}
+
+// invalidIndexes names indexes whose build failed: pg_dump leaves them out without a word.
+func invalidIndexes(ctx context.Context, dsn string) ([]inspect.Finding, error) {
+	conn, err := postgres.Connect(ctx, dsn, postgres.Options{Application: "lift", Settings: map[string]string{"search_path": ""}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	var findings []inspect.Finding
+	var index, table string
+	err = postgres.Each(ctx, conn, `select i.indexrelid::regclass::text, i.indrelid::regclass::text from pg_index i join pg_class c on c.oid = i.indrelid
+		where not i.indisvalid and c.relkind = 'r' order by 1`, nil, []any{&index, &table}, func() error {
+		findings = append(findings, inspect.Finding{
+			Severity: inspect.Warning, Code: "invalid-index", Object: "index " + index,
+			Message: "is invalid (its build failed), and stays behind: a dump doesn't have it",
+			Hint:    "`REINDEX INDEX CONCURRENTLY " + index + "` before the move, or drop it",
+		})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list invalid indexes: %w", err)
+	}
+	return findings, nil
 }
 
 // databaseWide lists pg_dump's kinds of objects that a tenant's schema can't hold.

@@ -19,6 +19,16 @@ type names struct {
 
 type qualified struct{ schema, name string }
 
+// holdsExtension tells a schema in which an extension has objects.
+func (n *names) holdsExtension(schema string) bool {
+	for object, extension := range n.objects {
+		if object.schema == schema && extension != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // readNames lists every nameable object outside the system's schemas.
 func readNames(ctx context.Context, db postgres.Querier) (*names, error) {
 	found := &names{schemas: map[string]bool{}, objects: map[qualified]string{}}

@@ -27,7 +27,7 @@ func pathEnd(tokens []lexer.Token, i int) int {
 	return end
 }
 
-// isPathArgument recognises set_config('search_path', HERE, ...).
+// isPathArgument recognizes set_config('search_path', HERE, ...).
 func isPathArgument(tokens []lexer.Token, i int) bool {
 	return i >= 4 && tokens[i-4].Is("set_config") && tokens[i-3].IsSymbol("(") && tokens[i-2].Value() == "search_path" && tokens[i-1].IsSymbol(",")
 }
@@ -56,7 +56,7 @@ func (r *rewriter) path(tokens []lexer.Token) (string, bool) {
 		case carried:
 			add(quote(target))
 			changed = true
-			extensions = extensions || name == "public"
+			extensions = extensions || name == "public" || r.names.holdsExtension(name)
 		case r.names.schemas[name]:
 			changed, extensions = true, true
 		default:

@@ -15,7 +15,13 @@ with own as (
     where left(n.nspname, 3) <> 'pg_' and n.nspname not in ('information_schema', 'tenantctl_fence', 'public')
 ), grantee as (
     select case when a.grantee = 0 then 'PUBLIC' else pg_get_userbyid(a.grantee)::text end as name, count(*) as objects
-    from object o cross join lateral aclexplode(o.acl) a
+    from (
+        select owner, acl from object
+        union all -- on single columns
+        select c.relowner, t.attacl from pg_class c
+        join pg_namespace n on n.oid = c.relnamespace and left(n.nspname, 3) <> 'pg_' and n.nspname <> 'information_schema'
+        join pg_attribute t on t.attrelid = c.oid and t.attnum > 0 and t.attacl is not null
+    ) o cross join lateral aclexplode(o.acl) a
     where a.grantee <> o.owner
     group by a.grantee
 )
