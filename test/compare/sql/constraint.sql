@@ -11,8 +11,9 @@ select case when con.conrelid <> 0 then 'table' else 'domain' end as kind, n.nsp
     ('kind', 'plain', con.contype::text),
     ('validated', 'plain', con.convalidated::text),
     ('deferrable', 'plain', con.condeferrable || ' ' || con.condeferred),
-    -- pg_dump makes a partition's key first and attaches it then, which leaves it local
-    ('is local', 'plain', case when con.conparentid = 0 then con.conislocal::text end || ' ' || con.coninhcount || ' ' || con.connoinherit),
+    -- pg_dump makes a partition's key first and attaches it then, which leaves it local and not inherited: it means nothing for a key
+    ('is local', 'plain', case when con.conparentid <> 0 and con.contype in ('p', 'u', 'x') then 'part ' || con.coninhcount
+        else con.conislocal || ' ' || con.coninhcount || ' ' || con.connoinherit end),
     ('parent', 'sql', parent.conrelid::regclass || ' ' || parent.conname),
     ('index', 'sql', case when con.contype in ('p', 'u', 'x') then con.conindid::regclass::text end),
     ('enforced by triggers', 'plain', case when con.contype = 'f'
