@@ -53,8 +53,14 @@ func (p *Postgres) initdb(ctx context.Context, tools postgres.Tools, dataDir, pa
 	defer func() { _ = os.Remove(passwordFile) }()
 	var failures []error
 	for _, locale := range []string{"C.UTF-8", "C"} {
-		cmd := exec.CommandContext(ctx, filepath.Join(tools.Bin, "initdb"), "--pgdata="+dataDir, "--username="+Superuser,
-			"--pwfile="+passwordFile, "--auth=scram-sha-256", "--encoding=UTF8", "--locale="+locale, "--no-instructions")
+		args := []string{
+			"--pgdata=" + dataDir, "--username=" + Superuser, "--pwfile=" + passwordFile, "--auth=scram-sha-256", "--encoding=UTF8",
+			"--locale=" + locale, "--no-instructions",
+		}
+		if p.settings["fsync"] == "off" {
+			args = append(args, "--no-sync") // a throw-away server waits for no disk, neither now nor later
+		}
+		cmd := exec.CommandContext(ctx, filepath.Join(tools.Bin, "initdb"), args...)
 		cmd.Dir = dataDir
 		cmd.Env = serverEnvironment(dataDir)
 		cmd.SysProcAttr = p.owner.attributes()

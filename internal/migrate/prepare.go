@@ -267,6 +267,9 @@ func (p *preparation) plan(ctx context.Context, script *lift.Script) (*Plan, err
 	if err := p.target.QueryRow(ctx, `select current_setting('server_version_num')::int`).Scan(&plan.TargetNum); err != nil {
 		return nil, fmt.Errorf("read the instance's version: %w", err)
 	}
+	if plan.ChunkBytes == 0 {
+		plan.ChunkBytes = copy.DefaultChunkBytes // kept with the plan: marks count chunks of this size
+	}
 	plan.SourcePath, plan.RowPath = p.rowPaths()
 	becomes := map[string]string{}
 	for legacy, target := range p.renaming.Schemas {

@@ -57,7 +57,9 @@ func (c *Compiled) begin(ctx context.Context, source *pgx.Conn) (pgx.Tx, error) 
 
 // pin gives a transaction the settings under which rows are copied: they decide how values are read and written as text.
 func pin(ctx context.Context, tx pgx.Tx, searchPath string) error {
-	for name, value := range copy.SessionSettings(searchPath) {
+	settings := copy.SessionSettings(searchPath)
+	delete(settings, "max_parallel_workers_per_gather") // a copy's rows must keep their order, a trial only counts
+	for name, value := range settings {
 		if _, err := tx.Exec(ctx, "select set_config($1, $2, true)", name, value); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)
 		}
