@@ -44,6 +44,7 @@ func readStream(declared config.Stream) (*stream.Stream, error) {
 				"pin a version that its files have, or leave `version` out for the newest")
 		}
 	}
+	s.VersionTable = declared.Table
 	if declared.Scope == config.ScopeInstance {
 		s.Scope = stream.PerInstance
 	}

@@ -49,6 +49,7 @@ type service struct {
 	Migrations string     `yaml:"migrations" doc:"\"builtin\" for a service that tenantctl ships (the default), or the folder of your own migration files, relative to this file."`
 	Version    int        `yaml:"version" min:"1" doc:"Version that tenants stay at. Default: the newest."`
 	URL        webAddress `yaml:"url" doc:"Where the service answers, for one of your own."`
+	Table      string     `yaml:"table" pattern:"^[a-z_][a-z0-9_]{0,62}$" expect:"a name of a-z, 0-9 and underscores" doc:"Table in each tenant's schema that holds the version. Default: schema_migrations_SERVICE; schemas that golang-migrate made have schema_migrations."`
 	Scope      string     `yaml:"scope" enum:"tenant,instance" doc:"Whether every tenant has the service's tables (tenant, the default) or the instance has them once."`
 }
 

@@ -118,6 +118,7 @@ func (e *effective) services() {
 			version = strconv.FormatUint(s.Pin, 10)
 		}
 		e.add(version, p.key("version"))
+		e.add(s.Table, p.key("table"))
 		e.add(s.URL, p.key("url"))
 		e.add(string(s.Scope), p.key("scope"))
 	}

@@ -67,6 +67,7 @@ type Stream struct {
 	Builtin bool
 	Dir     string // folder of the migration files; "" with Builtin
 	Pin     uint64 // version that tenants stay at; 0 is the newest
+	Table   string // version table in each schema; "" is the service's own
 	URL     string // where a user's own service answers
 	Scope   Scope
 }
@@ -182,7 +183,7 @@ func (f *File) Streams() []Stream {
 		e := &f.doc.Services.entries[i]
 		s := Stream{
 			Name: e.Name, Builtin: e.Value.builtin(), Pin: uint64(max(e.Value.Version, 0)),
-			URL: string(e.Value.URL), Scope: Scope(first(e.Value.Scope, string(ScopeTenant))),
+			Table: e.Value.Table, URL: string(e.Value.URL), Scope: Scope(first(e.Value.Scope, string(ScopeTenant))),
 		}
 		if !s.Builtin {
 			s.Dir = f.relative(e.Value.Migrations)

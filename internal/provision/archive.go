@@ -104,11 +104,7 @@ func (p *Provisioner) dump(ctx context.Context, tools postgres.Tools, m *Manifes
 	if err := m.count(ctx, tx); err != nil {
 		return err
 	}
-	var services []string
-	for _, s := range p.Streams {
-		services = append(services, s.Service)
-	}
-	versions, err := stream.Versions(ctx, tx, m.Schemas, services)
+	versions, err := stream.Versions(ctx, tx, m.Schemas, p.Streams)
 	if err != nil {
 		return err
 	}

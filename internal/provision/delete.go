@@ -167,6 +167,9 @@ func (p *Provisioner) shutOut(ctx context.Context, observed *seen, roles []strin
 
 // drop drops schemas and roles. DROP OWNED takes the privileges that others gave the roles; it needs membership in them.
 func (p *Provisioner) drop(ctx context.Context, d Deletion) error {
+	if err := p.Prepare(ctx); err != nil { // an older release left no records to forget
+		return err
+	}
 	if err := p.dropTables(ctx, d.Schemas, ""); err != nil {
 		return err
 	}
@@ -177,6 +180,12 @@ func (p *Provisioner) drop(ctx context.Context, d Deletion) error {
 	for _, name := range d.Roles {
 		quoted := postgres.Ident(name)
 		sql = append(sql, "grant "+quoted+" to "+postgres.Ident(p.names.admin()), "drop owned by "+quoted+" cascade", "drop role "+quoted)
+	}
+	sql = append(sql, "reset role")
+	for _, s := range p.Streams {
+		for _, name := range d.Schemas {
+			sql = append(sql, s.RecordSQL(name, -1, ""))
+		}
 	}
 	return p.retry(ctx, func() error { return p.transaction(ctx, sql) })
 }

@@ -3,8 +3,6 @@ package provision
 import (
 	"maps"
 	"slices"
-
-	"tenantctl/internal/stream"
 )
 
 // planGrants makes the privileges on every object of ours what they should be: the role of the service whose stream made it
@@ -25,7 +23,7 @@ func (pl *planner) planGrants() {
 		}
 		wanted := privileges{}
 		if role, ok := pl.roles[service]; ok {
-			wanted.add(role, wantedOn(service, object)...)
+			wanted.add(role, wantedOn(service, object, pl.isVersionTable(service, object))...)
 		}
 		have := privilegesOf(object.Grants, object.Owner)
 		byOwner[object.Owner].add("revoke", object.Class, object.Identity, pl.unwanted(have, wanted))
@@ -62,13 +60,13 @@ func (pl *planner) unwanted(have, wanted privileges) privileges {
 
 // wantedOn is what the tenant's role of a service needs on an object. An old application also owned its tables and reset its
 // sequences, whatever they belong to.
-func wantedOn(service string, object objectSeen) []string {
+func wantedOn(service string, object objectSeen, versionTable bool) []string {
 	switch {
 	case object.Class == "routine":
 		return []string{"EXECUTE"}
 	case object.Class == "sequence" && (service == lifted || !object.Hidden):
 		return []string{"USAGE", "SELECT", "UPDATE"}
-	case object.Class == "sequence", isVersionTable(service, object):
+	case object.Class == "sequence", versionTable:
 		return nil
 	case service == lifted:
 		return []string{"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"}
@@ -76,6 +74,7 @@ func wantedOn(service string, object objectSeen) []string {
 	return []string{"SELECT", "INSERT", "UPDATE", "DELETE"}
 }
 
-func isVersionTable(service string, object objectSeen) bool {
-	return service != lifted && object.Name == stream.TableFor(service)
+func (pl *planner) isVersionTable(service string, object objectSeen) bool {
+	s, streamed := pl.streams[service]
+	return streamed && object.Name == s.Table()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tenantctl/internal/postgres"
+	"tenantctl/internal/stream"
 	"tenantctl/internal/tenant"
 )
 
@@ -50,6 +51,9 @@ func (p *Provisioner) prepare(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	if err := postgres.MigrateSchema(ctx, conn, InstanceSchema, files); err != nil {
+		return err
+	}
+	if err := stream.Prepare(ctx, conn, p.Streams...); err != nil {
 		return err
 	}
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {

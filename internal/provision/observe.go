@@ -57,9 +57,9 @@ type seen struct {
 	versions map[string]map[string]tenant.Version // by schema and service
 }
 
-// look reads roles and schemas by name and by mark, and the objects and versions in those schemas: five queries, whatever the
-// number of names.
-func look(ctx context.Context, db postgres.Querier, roles, schemas, marks, services []string) (*seen, error) {
+// look reads roles and schemas by name and by mark, and the objects and versions in those schemas: three queries and three for
+// each stream, whatever the number of names.
+func look(ctx context.Context, db postgres.Querier, roles, schemas, marks []string, streams []*stream.Stream) (*seen, error) {
 	s := &seen{schemas: map[string]schemaSeen{}, roles: map[string]roleSeen{}}
 	foundSchemas, err := collect[schemaSeen](ctx, db, "schemas", schemasSQL, schemas, marks)
 	if err != nil {
@@ -83,7 +83,7 @@ func look(ctx context.Context, db postgres.Querier, roles, schemas, marks, servi
 	if s.objects, err = collect[objectSeen](ctx, db, "objects", objectsSQL, there); err != nil {
 		return nil, err
 	}
-	s.versions, err = stream.Versions(ctx, db, there, services)
+	s.versions, err = stream.Versions(ctx, db, there, streams)
 	return s, err
 }
 

@@ -28,15 +28,16 @@ type Plan struct {
 	// Foreign lists what is in the tenant's schema and isn't tenantctl's. It is never touched.
 	Foreign []string `json:"foreign,omitempty"`
 
-	fresh  bool     // the schema isn't there yet
-	replay []string // services whose files are applied one by one, because the schema has something already
+	fresh     bool     // the schema isn't there yet
+	templated []string // services whose objects are made at once
+	replay    []string // services whose files are applied one by one, because the schema has something already
 }
 
 // Empty tells that nothing has to be done.
 func (p Plan) Empty() bool { return len(p.Steps) == 0 }
 
-// script is the plan as one message: one transaction on the instance.
-func (p Plan) script(path []string) string {
+// script is the plan as one message: one transaction on the instance, in which what was done is recorded.
+func (p Plan) script(path, record []string) string {
 	quoted := make([]string, len(path))
 	for i, schema := range path {
 		quoted[i] = postgres.Ident(schema)
@@ -46,6 +47,9 @@ func (p Plan) script(path []string) string {
 		if step.Name != stepReplay {
 			statements = append(statements, step.SQL...)
 		}
+	}
+	if len(record) > 0 {
+		statements = append(append(statements, "reset role"), record...)
 	}
 	return strings.Join(append(statements, "commit"), ";\n")
 }
@@ -241,6 +245,7 @@ func (pl *planner) planObjects() error {
 		if err != nil {
 			return err
 		}
+		pl.plan.templated = missing
 		pl.plan.Steps = append(pl.plan.Steps, Step{Name: stepObjects, Describe: "make the objects of " + strings.Join(missing, ", "), SQL: []string{script}})
 		return nil
 	}

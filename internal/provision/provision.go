@@ -172,7 +172,8 @@ func (p *Provisioner) bring(ctx context.Context, want request, observed *seen, o
 
 // execute sends the plan's message, and applies files where they come one by one.
 func (p *Provisioner) execute(ctx context.Context, spec tenant.Spec, plan Plan) error {
-	if err := postgres.Script(ctx, p.pool, plan.script([]string{spec.Schema, Ext})); err != nil {
+	script := plan.script([]string{spec.Schema, Ext}, p.recordSQL(spec.Schema, plan.templated))
+	if err := postgres.Script(ctx, p.pool, script); err != nil {
 		return err
 	}
 	for _, service := range plan.replay {
@@ -180,13 +181,23 @@ func (p *Provisioner) execute(ctx context.Context, spec tenant.Spec, plan Plan) 
 		if err != nil {
 			return fmt.Errorf("connect: %w", err)
 		}
-		err = p.replay(ctx, conn.Conn(), spec.Schema, service)
+		err = p.replay(ctx, conn.Conn(), spec.Schema, service, recorded)
 		conn.Release()
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// recordSQL records what a schema's objects were made from, where a template made them.
+func (p *Provisioner) recordSQL(schema string, services []string) []string {
+	var sql []string
+	for _, service := range services {
+		s := p.streams[service]
+		sql = append(sql, s.RecordSQL(schema, int(p.version(s)), "")) //nolint:gosec // a version of the stream
+	}
+	return sql
 }
 
 // transaction runs statements as one message.
@@ -210,7 +221,7 @@ func batches(specs []tenant.Spec) func(func([]tenant.Spec) bool) {
 
 // observe sees what there is of several tenants, and of further schemas.
 func (p *Provisioner) observe(ctx context.Context, specs []tenant.Spec, beside ...string) (*seen, error) {
-	var roles, marks, services []string
+	var roles, marks []string
 	schemas := beside
 	for _, spec := range specs {
 		t, err := p.names.tenancy(spec, true)
@@ -219,10 +230,7 @@ func (p *Provisioner) observe(ctx context.Context, specs []tenant.Spec, beside .
 		}
 		roles, schemas, marks = append(roles, t.roleNames()...), append(schemas, spec.Schema), append(marks, t.mark)
 	}
-	for _, s := range p.Streams {
-		services = append(services, s.Service)
-	}
-	return look(ctx, p.pool, roles, schemas, marks, services)
+	return look(ctx, p.pool, roles, schemas, marks, p.Streams)
 }
 
 // compare plans one tenant from what was seen.

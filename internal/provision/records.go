@@ -79,7 +79,7 @@ func (p *Provisioner) recordDone(ctx context.Context, spec tenant.Spec, fresh bo
 
 // recordChange reads the versions of a tenant that was there before, and records the state that it has now.
 func (p *Provisioner) recordChange(ctx context.Context, spec tenant.Spec, versions map[string]tenant.Version) error {
-	found, err := stream.Versions(ctx, p.pool, []string{spec.Schema}, spec.Services)
+	found, err := stream.Versions(ctx, p.pool, []string{spec.Schema}, p.Streams)
 	if err != nil {
 		return err
 	}

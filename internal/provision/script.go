@@ -139,7 +139,7 @@ func (p *Provisioner) templateGrants(name string, services []string, objects []o
 				continue
 			}
 			wanted := privileges{}
-			wanted.add(rolePlaceholder(name, service), wantedOn(service, object)...)
+			wanted.add(rolePlaceholder(name, service), wantedOn(service, object, object.Name == p.streams[service].Table())...)
 			if len(wanted[rolePlaceholder(name, service)]) > 0 {
 				grants.add("grant", object.Class, object.Identity, wanted)
 			}

@@ -119,15 +119,23 @@ func (p *Provisioner) buildTemplate(ctx context.Context, conn *pgxpool.Conn, nam
 		return err
 	}
 	for _, service := range services {
-		if err := p.replay(ctx, conn.Conn(), name, service); err != nil {
+		if err := p.replay(ctx, conn.Conn(), name, service, unrecorded); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// recording says whether the instance keeps what a schema was made from: not for templates, which are dropped.
+type recording bool
+
+const (
+	recorded   recording = true
+	unrecorded recording = false
+)
+
 // replay applies a service's files in a schema.
-func (p *Provisioner) replay(ctx context.Context, conn *pgx.Conn, schema, service string) error {
+func (p *Provisioner) replay(ctx context.Context, conn *pgx.Conn, schema, service string, record recording) error {
 	s, err := p.stream(service)
 	if err != nil {
 		return err
@@ -135,7 +143,9 @@ func (p *Provisioner) replay(ctx context.Context, conn *pgx.Conn, schema, servic
 	if err := p.allowReferences(ctx, conn, schema, s); err != nil {
 		return err
 	}
-	_, err = stream.Apply(ctx, conn, stream.Target{Schema: schema, Role: p.names.owner(service), Path: []string{schema, Ext}}, s, p.version(s))
+	_, err = stream.Apply(ctx, conn, stream.Target{
+		Schema: schema, Role: p.names.owner(service), Path: []string{schema, Ext}, Record: bool(record),
+	}, s, p.version(s))
 	return err
 }
 

@@ -49,7 +49,7 @@ func TestTheTemplateIsKeptAndFollowsTheFiles(t *testing.T) {
 	_, err = p.Provision(b.ctx, spec("c", "core"))
 	require.NoError(t, err)
 	require.Equal(t, "2", b.text(t, `select count(*)::text from tenantctl_instance.template`))
-	versions, err := stream.Versions(b.ctx, b.root, []string{"tenant_a", "tenant_c"}, []string{"core"})
+	versions, err := stream.Versions(b.ctx, b.root, []string{"tenant_a", "tenant_c"}, []*stream.Stream{coreStream(t)})
 	require.NoError(t, err)
 	require.Equal(t, uint64(6), versions["tenant_a"]["core"].Number)
 	require.Equal(t, uint64(3), versions["tenant_c"]["core"].Number)

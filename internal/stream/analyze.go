@@ -33,6 +33,7 @@ func analyze(script Script) (Script, error) {
 		script.body = blank(script.SQL, statements[0], statements[len(statements)-1])
 		statements = inner
 	}
+	script.statements = len(statements)
 	for _, statement := range statements {
 		w := words(statement.Text, wordLimit)
 		lone := len(statements) == 1 && w[0] == "call" // a procedure may commit when nothing is around it
@@ -42,7 +43,8 @@ func analyze(script Script) (Script, error) {
 		if lone || controlsTransaction(w) || needsAutocommit(w) {
 			script.Mode, script.body = Autocommit, script.SQL
 		}
-		script.leaksSetting = script.leaksSetting || leaksSetting(w)
+		script.leaks = script.leaks || leaks(w)
+		script.Creates = script.Creates || creates(w)
 	}
 	return script, nil
 }
@@ -157,10 +159,31 @@ func isCopyFromClient(w []string) bool {
 	return begins(w, "copy") && contains(w, "from") && contains(w, "stdin")
 }
 
-// leaksSetting tells whether a setting would outlast the transaction and reach the next tenant on this connection.
-func leaksSetting(w []string) bool {
-	if begins(w, "set") {
+// leaks tells whether a statement may do what outlasts the transaction and would reach the next tenant on this connection:
+// settings, roles, temporary tables, prepared statements, session locks. A block may do anything.
+func leaks(w []string) bool {
+	switch w[0] {
+	case "set":
 		return !begins(w, "set", "local") && !begins(w, "set", "constraints") && !begins(w, "set", "transaction")
+	case "reset", "do", "call", "prepare", "listen", "load":
+		return true
+	case "create":
+		return contains(w, "temp") || contains(w, "temporary") || contains(w, "pg_temp")
+	case "select", "with":
+		return contains(w, "set_config") || contains(w, "pg_advisory_lock") || contains(w, "into")
 	}
-	return contains(w, "set_config") || begins(w, "do")
+	return false
+}
+
+// creates tells whether a statement may make an object that others need privileges on. A block and a function may.
+func creates(w []string) bool {
+	switch w[0] {
+	case "create":
+		return !begins(w, "create", "index") && !begins(w, "create", "unique", "index") && !contains(w[:min(len(w), 4)], "trigger")
+	case "do", "call", "select", "with", "import":
+		return true
+	case "alter": // a column may bring its own sequence
+		return contains(w, "serial") || contains(w, "bigserial") || contains(w, "smallserial") || contains(w, "identity")
+	}
+	return false
 }

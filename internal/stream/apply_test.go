@@ -23,7 +23,7 @@ func TestApplyGoesForwardOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, result.From)
 	require.Equal(t, []uint64{1, 2}, result.Applied)
-	require.Equal(t, tenant.Version{Number: 2}, result.To)
+	require.Equal(t, &tenant.Version{Number: 2}, result.To)
 
 	result, err = stream.Apply(b.ctx, b.conn, b.target, s, 10)
 	require.NoError(t, err)
@@ -160,14 +160,15 @@ func TestAnUnfinishedConcurrentIndexIsBuiltAnew(t *testing.T) {
 	_, err := stream.Apply(b.ctx, b.conn, b.target, s, 2)
 	require.Equal(t, "23505", postgres.Code(err))
 	require.Equal(t, "0", b.text(t, `select count(*)::text from pg_class where relname = 'I'`), "the invalid index is gone")
-	require.Equal(t, "2 true", b.text(t, `select version || ' ' || dirty from tenant_a.schema_migrations_core`))
+	require.Equal(t, "1 false", b.text(t, `select version || ' ' || dirty from tenant_a.schema_migrations_core`), "what left nothing isn't dirty")
 
 	b.exec(t, `delete from tenant_a.t where ctid = (select min(ctid) from tenant_a.t)`)
 	// What a process leaves that was killed while it built the index.
-	b.exec(t, `create index "I" on tenant_a.t (a); update pg_index set indisvalid = false where indexrelid = 'tenant_a."I"'::regclass`)
+	b.exec(t, `create index "I" on tenant_a.t (a); update pg_index set indisvalid = false where indexrelid = 'tenant_a."I"'::regclass;
+		update tenant_a.schema_migrations_core set version = 2, dirty = true`)
 	result, err := stream.Apply(b.ctx, b.conn, b.target, s, 2)
 	require.NoError(t, err)
-	require.Equal(t, tenant.Version{Number: 2}, result.To)
+	require.Equal(t, &tenant.Version{Number: 2}, result.To)
 	require.Equal(t, "true true", b.text(t, `select indisvalid || ' ' || indisunique from pg_index where indexrelid = 'tenant_a."I"'::regclass`))
 }
 
@@ -191,10 +192,12 @@ func TestVersionsOfMany(t *testing.T) {
 	require.NoError(t, err)
 	b.exec(t, `create schema tenant_b; create table tenant_b.schema_migrations_core (version bigint, dirty bool);
 		create schema tenant_c; create table tenant_c.schema_migrations_auth (version bigint, dirty bool); insert into tenant_c.schema_migrations_auth values (7, true)`)
-	found, err := stream.Versions(b.ctx, b.conn, []string{"tenant_a", "tenant_b", "tenant_c", "tenant_d"}, []string{"core", "auth"})
+	found, err := stream.Versions(b.ctx, b.conn, []string{"tenant_a", "tenant_b", "tenant_c", "tenant_d"},
+		[]*stream.Stream{s, read(t, "auth", map[string]string{"001_a": "select 1"})})
 	require.NoError(t, err)
 	require.Equal(t, map[string]map[string]tenant.Version{
 		"tenant_a": {"core": {Number: 2}},
+		"tenant_b": {},
 		"tenant_c": {"auth": {Number: 7, Dirty: true}},
 	}, found)
 }

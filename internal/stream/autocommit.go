@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,26 +12,44 @@ import (
 
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/postgres/lexer"
-	"tenantctl/internal/tenant"
 )
 
 // autocommit runs a script that can't be in a transaction: the version is marked dirty, the statements run one by one, the
-// mark goes away. A process that dies in between leaves the mark, as golang-migrate would.
-func (d *driver) autocommit(script Script, version int) error {
+// mark goes away. It goes away too where the first statement fails, which leaves nothing behind. A process that dies in between
+// leaves the mark, as golang-migrate would.
+func (d *driver) autocommit(script Script) error {
 	return d.underLocks(func() error {
-		if err := d.mark(version, true); err != nil {
+		before := d.at
+		if err := d.mark(d.work.version, d.work.to, true); err != nil {
 			return err
 		}
 		if err := d.session(); err != nil {
-			return err
+			return errors.Join(err, d.unmark(before))
 		}
 		for i, statement := range lexer.Statements(script.body) {
-			if err := d.runStatement(script, i, statement); err != nil {
+			err := d.runStatement(script, i, statement)
+			if err != nil && i == 0 && !errors.Is(err, errLeft) {
+				return errors.Join(err, d.unmark(before))
+			}
+			if err != nil {
 				return err
 			}
 		}
-		return d.mark(version, false)
+		return d.mark(d.work.version, d.work.to, false)
 	})
+}
+
+// unmark takes the dirty mark back, also when the context is over.
+func (d *driver) unmark(before position) error {
+	if d.conn.IsClosed() {
+		return nil // the mark stays; restart judges it
+	}
+	ctx := d.ctx
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	d.ctx = cleanup
+	defer func() { d.ctx = ctx }()
+	return d.mark(uint64(max(before.version, 0)), before.version, false)
 }
 
 // holdLocks takes the session's locks without waiting.
@@ -74,10 +94,14 @@ func (d *driver) underLocks(do func() error) error {
 	return do()
 }
 
-// session sets what localSettings sets, for statements that have no transaction. CREATE INDEX CONCURRENTLY waits for old
-// snapshots under lock_timeout and would be aborted by a short one.
+// session sets what localSettings sets, for statements that have no transaction. The wait of CREATE INDEX CONCURRENTLY for old
+// snapshots counts as one for a lock.
 func (d *driver) session() error {
-	settings := []string{"set search_path = " + quotePath(d.target.path()), "set lock_timeout = 0", "set statement_timeout = 0"}
+	wait := cmp.Or(d.target.ConcurrentWait, defaultConcurrentWait)
+	settings := []string{
+		"set search_path = " + quotePath(d.target.path()), "set statement_timeout = 0",
+		fmt.Sprintf("set lock_timeout = %d", max(wait.Milliseconds(), 1)),
+	}
 	if d.target.Role != "" {
 		settings = append(settings, "set role "+postgres.Ident(d.target.Role))
 	}
@@ -87,20 +111,28 @@ func (d *driver) session() error {
 	return nil
 }
 
-// mark writes the version row as golang-migrate does; a clean version -1 is no row.
-func (d *driver) mark(version int, dirty bool) error {
-	role := "reset role"
-	if d.target.Role != "" {
-		role = "set local role " + postgres.Ident(d.target.Role)
+// mark writes the version row as golang-migrate does: dirty, it names the file that is at work, clean, the version that the
+// schema has; a clean version -1 is no row.
+func (d *driver) mark(file uint64, version int, dirty bool) error {
+	if dirty {
+		version = int(file) //nolint:gosec // Read keeps versions below MaxInt64
 	}
-	sql := fmt.Sprintf("begin; %s; %s; delete from %s; insert into %s (version, dirty) select %d, %t where %t; commit",
-		role, createTable(d.table), d.table, d.table, version, dirty, version >= 0)
-	if _, err := d.send(sql); err != nil {
+	statements := []string{
+		"begin", setRole(d.target.Role), createTable(d.table), "delete from " + d.table,
+		fmt.Sprintf("insert into %s (version, dirty) select %d, %t where %t", d.table, version, dirty, version >= 0),
+	}
+	if !dirty && d.target.Record {
+		statements = append(statements, "reset role", d.recordAt(version))
+	}
+	if _, err := d.send(strings.Join(append(statements, "commit"), "; ")); err != nil {
 		return fmt.Errorf("write version %s of %s in schema %q: %w", label(version), d.stream.Service, d.target.Schema, err)
 	}
 	d.at = position{table: true, version: version, dirty: dirty}
 	return nil
 }
+
+// errLeft is an invalid index that couldn't be dropped.
+var errLeft = errors.New("an unfinished index is left until the next run")
 
 // runStatement runs one statement. An index that an interrupted or failing concurrent build left invalid is dropped before and
 // after: IF NOT EXISTS would take it for a good one.
@@ -111,7 +143,11 @@ func (d *driver) runStatement(script Script, i int, statement lexer.Statement) e
 	}
 	if _, err := d.conn.Exec(d.ctx, statement.Text, pgx.QueryExecModeSimpleProtocol); err != nil {
 		offset := -utf8.RuneCountInString(script.body[:statement.Pos])
-		return errors.Join(locate(d.stream.Service, script, err, offset, i), d.dropInvalid(index))
+		failed := locate(d.stream.Service, script, err, offset, i)
+		if err := d.dropInvalid(index); err != nil {
+			return errors.Join(failed, fmt.Errorf("%w: %w", errLeft, err))
+		}
+		return failed
 	}
 	return nil
 }
@@ -160,40 +196,4 @@ func after(tokens []lexer.Token, keyword string) []lexer.Token {
 		return nil
 	}
 	return tokens[1:]
-}
-
-// restart makes a dirty version runnable again where that is sure to be right: for a lone concurrent index, of which it
-// drops what there is. It returns that version. A version that is dirty because a process is at work on it counts as locked.
-func (d *driver) restart() (*uint64, error) {
-	var version *uint64
-	err := d.underLocks(func() error {
-		i, index := d.loneIndex()
-		if index == "" {
-			return tenant.WithHint(fmt.Errorf("schema %q is dirty at version %s of %s: %w", d.target.Schema, label(d.at.version), d.stream.Service, tenant.ErrConflict),
-				fmt.Sprintf("compare the schema with that file, make it whole or undo it by hand, then set dirty to false in %s", d.table))
-		}
-		drop := `drop index concurrently if exists ` + postgres.Ident(d.target.Schema, index)
-		if _, err := d.conn.Exec(d.ctx, drop, pgx.QueryExecModeSimpleProtocol); err != nil {
-			return fmt.Errorf("drop unfinished index %q of schema %q: %w", index, d.target.Schema, err)
-		}
-		version = &d.stream.files[i].Version
-		if i == 0 {
-			return d.mark(-1, false)
-		}
-		return d.mark(int(d.stream.files[i-1].Version), false) //nolint:gosec // Read keeps versions below MaxInt64
-	})
-	return version, err
-}
-
-// loneIndex is the file of the dirty version and the index that it builds; "" if it is or does anything else.
-func (d *driver) loneIndex() (i int, index string) {
-	i, ok := d.stream.at[uint64(max(d.at.version, 0))]
-	if !ok {
-		return 0, ""
-	}
-	statements := lexer.Statements(d.stream.files[i].Up.body)
-	if len(statements) != 1 {
-		return i, ""
-	}
-	return i, concurrentIndex(statements[0].Text)
 }

@@ -27,6 +27,7 @@ type driver struct {
 	table  string // qualified and quoted
 	locks  []string
 	at     position
+	work   *step // what the engine was told to do
 }
 
 var _ database.Driver = (*driver)(nil)
@@ -38,6 +39,10 @@ func newDriver(ctx context.Context, conn *pgx.Conn, t Target, s *Stream) (*drive
 		return nil, err
 	}
 	d := &driver{ctx: ctx, conn: conn, target: t, stream: s, table: postgres.Ident(t.Schema, s.Table()), locks: locks}
+	if t.At != nil {
+		d.at = t.At.position()
+		return d, nil
+	}
 	return d, d.readPosition()
 }
 
@@ -86,19 +91,21 @@ func (d *driver) SetVersion(version int, dirty bool) error {
 	if dirty {
 		return nil
 	}
-	file, err := d.stream.File(uint64(version)) //nolint:gosec // the engine goes forward only, to versions of the stream
-	if err != nil {
-		return err
+	if version != d.work.to {
+		return fmt.Errorf("golang-migrate's engine wants version %s where %s was meant", label(version), label(d.work.to))
 	}
-	if file.Up.Mode == Autocommit {
-		return d.autocommit(file.Up, version)
+	if d.work.script.Mode == Autocommit {
+		return d.autocommit(d.work.script)
 	}
-	m := newMessage(d.target, d.table, d.locks, d.at, file.Up, version)
+	m := d.message()
 	ended, err := d.send(m.sql)
 	if err != nil {
-		return d.declined(file.Up, err, m.offset, ended-m.before)
+		return d.declined(d.work.script, err, m.offset, ended-m.before)
 	}
 	d.at = position{table: true, version: version}
+	if d.work.script.leaks {
+		d.abandon("discard all")
+	}
 	return nil
 }
 

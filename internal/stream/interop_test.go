@@ -77,7 +77,7 @@ func TestGolangMigrateAndWeExcludeEachOther(t *testing.T) {
 	result, err := stream.Apply(b.ctx, b.conn, b.target, read(t, "core", scripts), 1)
 	theirs := <-done
 	require.NoError(t, err)
-	require.Equal(t, tenant.Version{Number: 1}, result.To)
+	require.Equal(t, &tenant.Version{Number: 1}, result.To)
 	if len(result.Applied) == 0 {
 		require.NoError(t, theirs)
 	} else {

@@ -31,35 +31,57 @@ type message struct {
 	offset, before int
 }
 
-// newMessage puts a transactional script between its settings and its version row.
-func newMessage(t Target, table string, locks []string, at position, script Script, version int) message {
+// message puts a transactional script between its settings and its version row.
+func (d *driver) message() message {
+	t, script := d.target, d.work.script
 	head := []string{"begin"}
-	head = append(head, localSettings(t)...)
-	head = append(head, guardSchema(t.Schema, locks))
-	if !at.table {
-		head = append(head, createTable(table))
+	head = append(head, localSettings(t, script.statements)...)
+	head = append(head, guardSchema(t.Schema, d.locks))
+	if !d.at.table {
+		head = append(head, createTable(d.table))
 	}
-	head = append(head, guardVersion(table, at))
+	head = append(head, guardVersion(d.table, d.at))
 	prefix := strings.Join(head, ";\n") + ";\n"
-	tail := []string{writeVersion(table, at.version, version), "commit"}
-	if script.leaksSetting {
-		tail = append(tail, "reset all")
-	}
 	return message{
-		sql:    prefix + script.body + "\n;\n" + strings.Join(tail, ";\n"),
+		sql:    prefix + script.body + "\n;\n" + strings.Join(d.tail(), ";\n"),
 		offset: utf8.RuneCountInString(prefix),
 		before: len(head),
 	}
 }
 
-func localSettings(t Target) []string {
+// tail is what follows a script within its transaction. The script may have changed role and path.
+func (d *driver) tail() []string {
+	var tail []string
+	if d.work.script.Creates && d.target.Grants != "" {
+		tail = append(tail, setRole(d.target.Role), d.target.Grants)
+	} else if d.work.script.leaks {
+		tail = append(tail, setRole(d.target.Role))
+	}
+	tail = append(tail, writeVersion(d.table, d.at.version, d.work.to))
+	if d.target.Record {
+		tail = append(tail, "reset role", d.record())
+	}
+	return append(tail, "commit")
+}
+
+func setRole(role string) string {
+	if role == "" {
+		return "reset role"
+	}
+	return "set local role " + postgres.Ident(role)
+}
+
+func localSettings(t Target, statements int) []string {
 	var settings []string
 	if t.Role != "" {
 		settings = append(settings, "set local role "+postgres.Ident(t.Role))
 	}
 	settings = append(settings, "set local search_path = "+quotePath(t.path()))
 	if t.LockTimeout > 0 {
-		settings = append(settings, fmt.Sprintf("set local lock_timeout = %d", t.LockTimeout.Milliseconds()))
+		settings = append(settings, fmt.Sprintf("set local lock_timeout = %d", t.lockTimeout(statements).Milliseconds()))
+	}
+	if t.StatementTimeout > 0 {
+		settings = append(settings, fmt.Sprintf("set local statement_timeout = %d", max(t.StatementTimeout.Milliseconds(), 1)))
 	}
 	return settings
 }
@@ -97,7 +119,10 @@ func createTable(table string) string {
 }
 
 func writeVersion(table string, from, to int) string {
-	if from >= 0 && to >= 0 {
+	switch {
+	case to < 0: // golang-migrate keeps no row for no version
+		return "delete from " + table
+	case from >= 0:
 		return fmt.Sprintf("update %s set version = %d, dirty = false", table, to)
 	}
 	return fmt.Sprintf("insert into %s (version, dirty) values (%d, false)", table, to)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -15,10 +14,14 @@ import (
 	"tenantctl/internal/tenant"
 )
 
-var fileName = regexp.MustCompile(`^([0-9]+)_(.+)\.(up|down)\.sql$`)
+var (
+	fileName   = regexp.MustCompile(`^([0-9]+)_(.*)\.(up|down)\.sql$`)
+	likelyName = regexp.MustCompile(`^[0-9].*\.sql$|\.(up|down)\.sql$`)
+)
 
 // Read reads the files NNN_name.up.sql and NNN_name.down.sql at the top of a file system. Every fault found is in the error,
-// which wraps tenant.ErrInvalid and names the files. Files that don't end in .sql are left alone.
+// which wraps tenant.ErrInvalid and names the files. A version needs no way down until somebody asks to go there. Files that
+// don't look like migrations are left alone.
 func Read(service string, fsys fs.FS) (*Stream, error) {
 	if err := tenant.CheckIdentifier(TableFor(service)); err != nil {
 		return nil, fmt.Errorf("version table of service %q: %w", service, err)
@@ -29,7 +32,7 @@ func Read(service string, fsys fs.FS) (*Stream, error) {
 	}
 	read := reader{fsys: fsys, files: map[uint64]File{}}
 	for _, entry := range entries {
-		if !entry.IsDir() && path.Ext(entry.Name()) == ".sql" {
+		if !entry.IsDir() && likelyName.MatchString(entry.Name()) {
 			read.add(entry.Name())
 		}
 	}
@@ -70,7 +73,9 @@ func (r *reader) add(name string) {
 		return
 	}
 	sum := sha256.Sum256(body)
-	script, err := analyze(Script{Path: name, SQL: string(body), Sum: hex.EncodeToString(sum[:])})
+	// The server takes a byte order mark for the beginning of a word.
+	sql := strings.TrimPrefix(string(body), "\uFEFF")
+	script, err := analyze(Script{Path: name, SQL: sql, Sum: hex.EncodeToString(sum[:])})
 	if err != nil {
 		r.faults = append(r.faults, err)
 		return
@@ -97,18 +102,14 @@ func (r *reader) place(version uint64, name, direction string, script Script) {
 	r.files[version] = file
 }
 
-// checkPairs wants a way down beside every way up: rollback must not find out late that there is none.
+// checkPairs wants a way up for every way down.
 func (r *reader) checkPairs() {
 	if len(r.faults) > 0 {
 		return // a file left out above would be reported twice
 	}
 	for _, file := range r.files {
-		switch {
-		case file.Up.Path == "":
+		if file.Up.Path == "" {
 			r.fault("%s has no %s beside it", file.Down.Path, strings.Replace(file.Down.Path, ".down.sql", ".up.sql", 1))
-		case file.Down.Path == "":
-			r.fault("%s has no %s beside it (where there is no way back, a file with a comment that says so)",
-				file.Up.Path, strings.Replace(file.Up.Path, ".up.sql", ".down.sql", 1))
 		}
 	}
 }

@@ -30,12 +30,11 @@ func TestReadNamesTheFilesAtFault(t *testing.T) {
 	for want, names := range map[string][]string{
 		"001_a.up.sql and 1_a.up.sql are both version 1":                           {"001_a.up.sql", "1_a.up.sql", "001_a.down.sql"},
 		"001_a.down.sql and 001_b.up.sql are both version 1 under different names": {"001_a.down.sql", "001_b.up.sql"},
-		"001_a.up.sql has no 001_a.down.sql beside it":                             {"001_a.up.sql"},
 		"002_b.down.sql has no 002_b.up.sql beside it":                             {"001_a.up.sql", "001_a.down.sql", "002_b.down.sql"},
-		"notes.sql isn't called NNN_name.up.sql":                                   {"notes.sql"},
-		"1_.up.sql isn't called":                                                   {"1_.up.sql"},
+		"1-notes.sql isn't called NNN_name.up.sql":                                 {"1-notes.sql"},
+		"notes.up.sql isn't called NNN_name.up.sql":                                {"notes.up.sql"},
 		"99999999999999999999_a.up.sql: 99999999999999999999 is too large":         {"99999999999999999999_a.up.sql"},
-		"no NNN_name.up.sql":                                                       {"README.md"},
+		"no NNN_name.up.sql": {"README.md", "schema.sql"},
 	} {
 		fsys := fstest.MapFS{}
 		for _, name := range names {

@@ -1,11 +1,13 @@
 package stream
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"sort"
 	"strconv"
+	"strings"
 
 	"tenantctl/internal/tenant"
 )
@@ -23,16 +25,25 @@ const (
 type Stream struct {
 	Service string
 	Scope   Scope
-	files   []File
-	at      map[uint64]int
+	// VersionTable is the table that holds the version in each schema; "" is TableFor(Service). A fleet that golang-migrate made
+	// keeps the one it has.
+	VersionTable string
+
+	files  []File
+	at     map[uint64]int
+	hashes []string // what leads up to each version, the last file included
 }
 
 // File is one version: the way up and the way down.
 type File struct {
-	Version  uint64
-	Name     string // between the number and .up.sql
-	Up, Down Script
+	Version uint64
+	Name    string // between the number and .up.sql
+	Up      Script
+	Down    Script // without a path where there is no file
 }
+
+// Reversible tells whether there is a way down: a file that has statements.
+func (f File) Reversible() bool { return f.Down.Path != "" && f.Down.statements > 0 }
 
 // Script is one file's text and what was found in it.
 type Script struct {
@@ -42,9 +53,12 @@ type Script struct {
 	Sum string
 	// Mode says how it has to be run.
 	Mode Mode
+	// Creates tells that it makes something which others need privileges on: a table, view, sequence or routine.
+	Creates bool
 
-	body         string // SQL without a BEGIN and COMMIT around it, which are blanked out
-	leaksSetting bool   // sets what would outlast the transaction
+	body       string // SQL without a BEGIN and COMMIT around it, which are blanked out
+	statements int
+	leaks      bool // does what would outlast the transaction and reach the next tenant on the connection
 }
 
 // Files lists the versions in order. The caller must not change them.
@@ -71,22 +85,37 @@ func (s *Stream) File(version uint64) (File, error) {
 	return s.files[i], nil
 }
 
-// Hash is a digest of all that leads up to a version: what a template of it is cached under.
-func (s *Stream) Hash(upTo uint64) string {
-	digest := sha256.New()
-	_, _ = fmt.Fprintf(digest, "%q\n", s.Service) // a hash takes every write
+// CheckReversible refuses to go back from one version to another, nil for before the first one, where a file between them has no
+// way down: tenant.ErrRefused, naming them all.
+func (s *Stream) CheckReversible(from uint64, to *uint64) error {
+	var missing []string
 	for _, file := range s.files {
-		if file.Version <= upTo {
-			_, _ = fmt.Fprintf(digest, "%d %s\n", file.Version, file.Up.Sum)
+		if file.Version <= from && (to == nil || file.Version > *to) && !file.Reversible() {
+			missing = append(missing, file.Up.Path)
 		}
 	}
-	return hex.EncodeToString(digest.Sum(nil))
+	if len(missing) == 0 {
+		return nil
+	}
+	return tenant.WithHint(fmt.Errorf("%s: no way down for %s: %w", s.Service, strings.Join(missing, ", "), tenant.ErrRefused),
+		"write its .down.sql, or go forward with a new version that undoes it")
+}
+
+// Hash is a digest of all that leads up to a version: what a template of it is cached under, and what is kept of a schema that
+// stands there. It is "" below the first version.
+func (s *Stream) Hash(upTo uint64) string {
+	for i := len(s.files) - 1; i >= 0; i-- {
+		if s.files[i].Version <= upTo {
+			return s.hashes[i]
+		}
+	}
+	return ""
 }
 
 // Table names the version table within a schema; it is golang-migrate's x-migrations-table.
-func (s *Stream) Table() string { return TableFor(s.Service) }
+func (s *Stream) Table() string { return cmp.Or(s.VersionTable, TableFor(s.Service)) }
 
-// TableFor names the version table of a service.
+// TableFor names the version table that a service has unless its stream says otherwise.
 func TableFor(service string) string { return tablePrefix + service }
 
 const tablePrefix = "schema_migrations_"
@@ -97,10 +126,19 @@ func newStream(service string, files map[uint64]File) *Stream {
 		s.files = append(s.files, file)
 	}
 	sort.Slice(s.files, func(i, j int) bool { return s.files[i].Version < s.files[j].Version })
+	hash := ""
 	for i, file := range s.files {
 		s.at[file.Version] = i
+		hash = chain(hash, service, file)
+		s.hashes = append(s.hashes, hash)
 	}
 	return s
+}
+
+// chain is the hash of a version from the hash of the version before it.
+func chain(before, service string, file File) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %d %s", before, service, file.Version, file.Up.Sum))
+	return hex.EncodeToString(sum[:])
 }
 
 func label(version int) string {

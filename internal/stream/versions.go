@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/golang-migrate/migrate/v4/database"
 	"github.com/jackc/pgx/v5"
 
 	"tenantctl/internal/postgres"
@@ -14,9 +15,27 @@ import (
 // versionsPerQuery bounds one statement: each table in it is a lock and a plan node.
 const versionsPerQuery = 500
 
+// Stand is where a schema stands in a stream.
+type Stand struct {
+	// Table tells that the schema has a version table.
+	Table bool
+	// Version is nil where nothing was applied.
+	Version *tenant.Version
+	// Recorded is what was recorded of it by Apply; nil where nothing was.
+	Recorded *Record
+}
+
+func (s Stand) position() position {
+	at := position{table: s.Table, version: database.NilVersion}
+	if s.Version != nil {
+		at.version, at.dirty = int(s.Version.Number), s.Version.Dirty //nolint:gosec // came from a bigint
+	}
+	return at
+}
+
 type versionTable struct {
-	Schema  string
-	Service string
+	Schema string
+	Table  string `db:"relname"`
 }
 
 type versionRow struct {
@@ -25,14 +44,17 @@ type versionRow struct {
 	Dirty   bool
 }
 
-// Versions reads where many schemas stand in several streams, by schema and service, in two queries for each 500 of them.
-// A schema, stream or row that isn't there is absent from the result.
-func Versions(ctx context.Context, db postgres.Querier, schemas, services []string) (map[string]map[string]tenant.Version, error) {
-	tables, err := versionTables(ctx, db, schemas, services)
+// Stands reads where schemas stand in a stream, by schema: two queries for each 500 of them, whatever else the instance holds.
+// A schema that isn't there has no version table.
+func Stands(ctx context.Context, db postgres.Querier, s *Stream, schemas []string) (map[string]Stand, error) {
+	found := make(map[string]Stand, len(schemas))
+	for _, schema := range schemas {
+		found[schema] = Stand{}
+	}
+	tables, err := versionTables(ctx, db, s.Table(), schemas)
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[string]map[string]tenant.Version, len(schemas))
 	for len(tables) > 0 {
 		batch := tables[:min(len(tables), versionsPerQuery)]
 		tables = tables[len(batch):]
@@ -40,17 +62,37 @@ func Versions(ctx context.Context, db postgres.Querier, schemas, services []stri
 			return nil, err
 		}
 	}
-	return found, nil
+	return found, readRecords(ctx, db, s.Service, schemas, found)
+}
+
+// Versions reads where many schemas stand in several streams, by schema and service. A schema, stream or row that isn't there is
+// absent from the result.
+func Versions(ctx context.Context, db postgres.Querier, schemas []string, streams []*Stream) (map[string]map[string]tenant.Version, error) {
+	all := make(map[string]map[string]tenant.Version, len(schemas))
+	for _, s := range streams {
+		stands, err := Stands(ctx, db, s, schemas)
+		if err != nil {
+			return nil, err
+		}
+		for schema, stand := range stands {
+			if stand.Table && all[schema] == nil {
+				all[schema] = map[string]tenant.Version{}
+			}
+			if stand.Version != nil {
+				all[schema][s.Service] = *stand.Version
+			}
+		}
+	}
+	return all, nil
 }
 
 // versionTables finds the tables that exist, looking them up by name in the schemas asked for.
-func versionTables(ctx context.Context, db postgres.Querier, schemas, services []string) ([]versionTable, error) {
+func versionTables(ctx context.Context, db postgres.Querier, table string, schemas []string) ([]versionTable, error) {
 	rows, err := db.Query(ctx, `
-		select n.nspname as schema, s.service
-		from unnest($1::text[]) as s (service), unnest($2::text[]) as w (schema)
+		select n.nspname as schema, c.relname
+		from unnest($1::text[]) as w (schema)
 		join pg_namespace n on n.nspname = w.schema
-		where exists (select from pg_class c where c.relnamespace = n.oid and c.relname = $3 || s.service and c.relkind = 'r')`,
-		services, schemas, tablePrefix)
+		join pg_class c on c.relnamespace = n.oid and c.relname = $2 and c.relkind = 'r'`, schemas, table)
 	if err != nil {
 		return nil, fmt.Errorf("find version tables: %w", err)
 	}
@@ -61,10 +103,11 @@ func versionTables(ctx context.Context, db postgres.Querier, schemas, services [
 	return tables, nil
 }
 
-func readVersions(ctx context.Context, db postgres.Querier, tables []versionTable, found map[string]map[string]tenant.Version) error {
+func readVersions(ctx context.Context, db postgres.Querier, tables []versionTable, found map[string]Stand) error {
 	parts := make([]string, len(tables))
 	for i, table := range tables {
-		parts[i] = fmt.Sprintf("select %d as part, version, dirty from %s", i, postgres.Ident(table.Schema, TableFor(table.Service)))
+		parts[i] = fmt.Sprintf("select %d as part, version, dirty from %s", i, postgres.Ident(table.Schema, table.Table))
+		found[table.Schema] = Stand{Table: true}
 	}
 	rows, err := db.Query(ctx, strings.Join(parts, " union all "))
 	if err != nil {
@@ -75,13 +118,7 @@ func readVersions(ctx context.Context, db postgres.Querier, tables []versionTabl
 		return fmt.Errorf("read versions: %w", err)
 	}
 	for _, row := range versions {
-		table := tables[row.Part]
-		if found[table.Schema] == nil {
-			found[table.Schema] = map[string]tenant.Version{}
-		}
-		if at := (position{version: row.Version, dirty: row.Dirty}).known(); at != nil {
-			found[table.Schema][table.Service] = *at
-		}
+		found[tables[row.Part].Schema] = Stand{Table: true, Version: (position{version: row.Version, dirty: row.Dirty}).known()}
 	}
 	return nil
 }
