@@ -19,6 +19,7 @@ func loadLegacy(t *testing.T, b *bundle, owner string) {
 		create type state as enum ('open', 'done');
 		create domain short as text check (length(value) < 9);
 		create type pair as (a int, b state);
+		create type span as range (subtype = float8);
 		create sequence counter;
 		create function whoami() returns text language sql security definer as 'select current_user::text';
 		create procedure noop() language sql as 'select 1';
@@ -63,7 +64,8 @@ func TestLift(t *testing.T) {
 		b.requireDeclared(t, s)
 		require.Equal(t, owner, b.text(t, `select string_agg(distinct owner, ',') from (
 			select relowner::regrole::text as owner from pg_class where relnamespace in ('tenant_old'::regnamespace, 'tenant_old__audit'::regnamespace)
-			union all select proowner::regrole::text from pg_proc where pronamespace = 'tenant_old'::regnamespace
+			union all select proowner::regrole::text from pg_proc p where pronamespace = 'tenant_old'::regnamespace
+				and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'i')
 			union all select typowner::regrole::text from pg_type where typnamespace = 'tenant_old'::regnamespace
 			union all select collowner::regrole::text from pg_collation where collnamespace = 'tenant_old'::regnamespace
 			union all select oprowner::regrole::text from pg_operator where oprnamespace = 'tenant_old'::regnamespace

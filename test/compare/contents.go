@@ -78,7 +78,7 @@ func (r *reader) hash(ctx context.Context, rel relation) (rows, error) {
 		}
 		return result, err
 	}
-	err = r.conn.QueryRow(ctx, hashOf(rel.Columns, rel.from())).Scan(&result.count, &result.hash)
+	err = r.conn.QueryRow(ctx, hashOf(rel.Columns, rel.from(), r.encoding())).Scan(&result.count, &result.hash)
 	if err != nil || rel.Kind != "m" || r.role == tenant {
 		return result, err
 	}
@@ -107,10 +107,18 @@ func rowText(columns []string) string {
 }
 
 // hashOf counts rows and hashes them without regard to their order: equal rows count as often as they are there.
-func hashOf(columns []string, from string) string {
+// The bytes are those of UTF-8 whatever the server's encoding; where that is none, they are as they are.
+func hashOf(columns []string, from, encoding string) string {
+	text := rowText(columns)
+	if encoding != "SQL_ASCII" && encoding != "UTF8" {
+		text = `pg_catalog.convert_to(` + text + `, 'UTF8')`
+	}
 	return `select count(*), coalesce(pg_catalog.md5(string_agg(h, '' order by h collate "C")), '')
-		from (select pg_catalog.md5(` + rowText(columns) + `) as h from ` + from + ` as ` + alias + `) as hashed`
+		from (select pg_catalog.md5(` + text + `) as h from ` + from + ` as ` + alias + `) as hashed`
 }
+
+// encoding is how the server keeps text.
+func (r *reader) encoding() string { return r.conn.PgConn().ParameterStatus("server_encoding") }
 
 // fresh hashes what a materialized view would hold if it were refreshed now; "" where its query fails.
 func (r *reader) fresh(ctx context.Context, rel relation) string {
@@ -119,7 +127,7 @@ func (r *reader) fresh(ctx context.Context, rel relation) string {
 	}
 	var count int64
 	var hash string
-	err := r.conn.QueryRow(ctx, hashOf(rel.Columns, "("+strings.TrimSuffix(rel.Definition, ";")+")")).Scan(&count, &hash)
+	err := r.conn.QueryRow(ctx, hashOf(rel.Columns, "("+strings.TrimSuffix(rel.Definition, ";")+")", r.encoding())).Scan(&count, &hash)
 	if _, undo := r.conn.Exec(ctx, `rollback to savepoint fresh`); undo != nil || err != nil {
 		return ""
 	}

@@ -121,8 +121,10 @@ func (n *names) normalize(form form, value string) string {
 			return value
 		}
 		return n.rewrite(value, false, false)
-	case view, body:
+	case view:
 		return n.rewrite(value, true, false)
+	case body:
+		return n.rewrite(n.setPaths(value), true, false)
 	case searchPath:
 		return strings.Join(n.path(value), ", ")
 	case extensionSchema:
@@ -133,9 +135,28 @@ func (n *names) normalize(form form, value string) string {
 	return value
 }
 
+// setPath and configuredPath are search paths that a body sets, by a statement or by a function.
+var (
+	setPath        = regexp.MustCompile(`(?i)(\bsearch_path\s*(?:=|to)\s*)((?:'[^']*'|"[^"]*"|[\w$]+)(?:\s*,\s*(?:'[^']*'|"[^"]*"|[\w$]+))*)`)
+	configuredPath = regexp.MustCompile(`(?i)(set_config\(\s*'search_path'\s*,\s*)'([^']*)'`)
+)
+
+// setPaths puts the search paths that a body sets into the common form. Extensions may be added to them.
+func (n *names) setPaths(body string) string {
+	for _, pattern := range []*regexp.Regexp{setPath, configuredPath} {
+		body = pattern.ReplaceAllStringFunc(body, func(found string) string {
+			part := pattern.FindStringSubmatch(found)
+			list, _ := cutExtensions(strings.Join(n.path(strings.ReplaceAll(part[2], "'", `"`)), ", "))
+			return part[1] + list
+		})
+	}
+	return body
+}
+
 // rewrite replaces the schemas of all references. anyConstant: a constant that is a schema's bare name is the same under either name.
 func (n *names) rewrite(s string, anyConstant, lenient bool) string {
 	list := tokens(s)
+	aliases := n.aliases(list)
 	var b strings.Builder
 	for i := 0; i < len(list); i++ {
 		t := list[i]
@@ -143,14 +164,37 @@ func (n *names) rewrite(s string, anyConstant, lenient bool) string {
 		case comment:
 			b.WriteString(t.open + n.rewrite(t.value, anyConstant, true) + t.end)
 		case text:
-			b.WriteString(t.open + n.constant(t.value, anyConstant, lenient) + t.end)
+			b.WriteString(t.open + n.constant(t.value, anyConstant, lenient || isData(list[i+1:])) + t.end)
 		case word, quoted:
-			b.WriteString(n.reference(list, i, lenient))
+			b.WriteString(n.reference(list, i, lenient, aliases))
 		default:
 			b.WriteString(t.raw)
 		}
 	}
 	return b.String()
+}
+
+// aliases are the legacy's schemas whose names stand in a text without a dot behind them: what has one may be a table, an alias or a
+// variable just as well, so either form will do, and the application's answers must tell.
+func (n *names) aliases(list []token) map[string]bool {
+	found := map[string]bool{}
+	for i, t := range list {
+		if (t.kind == word || t.kind == quoted) && n.old[t.value] {
+			if next := neighbor(list, i, +1); next < 0 || list[next].raw != "." {
+				found[t.value] = true
+			}
+		}
+	}
+	return found
+}
+
+// isData: PostgreSQL printed the constant before as a text that nothing turns into a reference: either form will do.
+func isData(rest []token) bool {
+	var b strings.Builder
+	for _, t := range rest[:min(len(rest), 12)] {
+		b.WriteString(t.raw)
+	}
+	return strings.HasPrefix(b.String(), "::text") && !strings.HasPrefix(b.String(), "::text)::reg")
 }
 
 func (n *names) constant(value string, anyConstant, lenient bool) string {
@@ -166,7 +210,7 @@ func (n *names) constant(value string, anyConstant, lenient bool) string {
 }
 
 // reference is the common form of the identifier at i: its schema's where it is one, itself otherwise.
-func (n *names) reference(list []token, i int, lenient bool) string {
+func (n *names) reference(list []token, i int, lenient bool, aliases map[string]bool) string {
 	t := list[i]
 	if before := neighbor(list, i, -1); before >= 0 && list[before].raw == "." {
 		return t.raw
@@ -175,6 +219,7 @@ func (n *names) reference(list []token, i int, lenient bool) string {
 	if dot < 0 || list[dot].raw != "." {
 		return t.raw
 	}
+	lenient = lenient || aliases[t.value] || aliases[n.schemas[t.value]]
 	replaced, moves := n.qualifier(t.value, nameAfter(list, dot), lenient)
 	if !moves {
 		return t.raw

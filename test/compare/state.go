@@ -53,13 +53,18 @@ func Diff(legacy, tenant State) []string {
 		lines = append(lines, diffObject(object, want, got)...)
 	}
 	for object := range tenant.facts {
-		if _, there := legacy.facts[object]; !there && object.kind != "extension" {
+		if _, there := legacy.facts[object]; !there && !ofInstance(object) {
 			lines = append(lines, object.String()+": not in the legacy")
 		}
 	}
 	lines = append(lines, diffRows(legacy.rows, tenant.rows)...)
 	sort.Strings(lines)
 	return lines
+}
+
+// ofInstance: extensions serve all tenants, and a tenant has its schema even where the legacy has no public one.
+func ofInstance(o object) bool {
+	return o.kind == "extension" || o == object{kind: "schema", schema: mark("public")}
 }
 
 func diffObject(o object, want, got map[string]fact) []string {

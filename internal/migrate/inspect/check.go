@@ -101,7 +101,7 @@ func (c *checker) checks() []check {
 	all = append(all, c.offlineChecks()...)
 	if c.opts.Lift {
 		all = append(all, check{"extensions", c.extensions}, check{"code", c.code}, check{"collations", c.collations},
-			check{"names", c.names})
+			check{"names", c.names}, check{"foreign keys", c.keysOff})
 	}
 	return all
 }

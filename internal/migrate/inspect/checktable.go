@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,9 @@ import (
 
 	"tenantctl/internal/postgres"
 )
+
+//go:embed sql/keys_off.sql
+var keysOffSQL string
 
 const (
 	// largestRow is what COPY carries at most, in either format.
@@ -64,6 +68,21 @@ func (t Table) mayHoldLargeRow() bool {
 }
 
 const blockSize = 8192
+
+// keysOff names foreign keys that check nothing here because their triggers are off: a dump doesn't tell, and only a superuser can
+// turn them off again.
+func (c *checker) keysOff(ctx context.Context) error {
+	type row struct{ Table, Name string }
+	rows, err := collect(ctx, c.source, pgx.RowToStructByName[row], keysOffSQL)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		c.warn("foreign-key-off", "foreign key "+quote(r.Name)+" of "+r.Table, "checks nothing here, since triggers of it are off; the tenant's checks every row, those that are moved too",
+			"delete rows without their parent before the move, or drop the foreign key")
+	}
+	return nil
+}
 
 // columnTypes refuses values that no server reads back: types without input, and names of roles that don't come along.
 func (c *checker) columnTypes(ctx context.Context) error {

@@ -27,6 +27,8 @@ with member as materialized (
            format('%I.%I(%s)', m.nspname, p.proname, (select string_agg(format_type(t, null), ', ' order by i) from unnest(p.proargtypes) with ordinality as u (t, i))),
            false, false, coalesce(p.proacl, acldefault('f', p.proowner)), null
     from member m join pg_proc p on p.oid = m.objid where m.classid = 'pg_proc'::regclass
+        -- A range type's constructors belong to the server's first superuser whoever makes the type, and go with it.
+        and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'i')
     union all
     -- Row types of tables and arrays are not there: they depend on the table or element, not on the schema.
     select m.nspname, m.classid, t.oid, t.typowner, 'type', case t.typtype when 'd' then 'domain' else 'type' end, t.typname,

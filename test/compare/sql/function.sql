@@ -10,7 +10,7 @@ select f.kind, f.nspname::text as schema, quote_ident(f.proname) || '(' || pg_ge
   join pg_catalog.pg_language l on l.oid = f.prolang
   cross join lateral (values
     ('language', 'plain', l.lanname::text),
-    ('arguments', 'sql', pg_get_function_arguments(f.oid)),
+    ('arguments', 'view', pg_get_function_arguments(f.oid)),
     ('result', 'sql', pg_get_function_result(f.oid)),
     ('behavior', 'plain', 'volatility ' || f.provolatile::text || ', strict ' || f.proisstrict || ', leakproof ' || f.proleakproof || ', security definer ' || f.prosecdef
         || ', parallel ' || f.proparallel::text || ', returns set ' || f.proretset || ', kind ' || f.prokind::text),
