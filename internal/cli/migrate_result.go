@@ -87,6 +87,9 @@ func writeReport(w io.Writer, p output.Printer, r *migrate.Report) error {
 	if err := writeProofs(w, p, r.Tables); err != nil {
 		return err
 	}
+	if err := writeGenerated(w, r.Generated); err != nil {
+		return err
+	}
 	return writeDeliberate(w, r)
 }
 
@@ -125,6 +128,24 @@ func writeProofs(w io.Writer, p output.Printer, proofs []verify.Proof) error {
 		return err
 	}
 	return nil
+}
+
+// writeGenerated tells of the columns that no copy brought.
+func writeGenerated(w io.Writer, proofs []verify.Proof) error {
+	var text strings.Builder
+	for _, proof := range proofs {
+		verdict := "equal on both sides"
+		if !proof.Equal {
+			verdict = "DIFFER"
+		}
+		table := proof.Target.Schema + "." + proof.Target.Name
+		fmt.Fprintf(&text, "%s: generated columns %s: %s\n", table, strings.Join(proof.Generated, ", "), verdict)
+		for _, line := range differences(proof) {
+			fmt.Fprintf(&text, "%s: %s\n", table, line)
+		}
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
 }
 
 // differences are lines about rows that differ, by key.

@@ -34,14 +34,18 @@ func VerifyAgain(ctx context.Context, config Config) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	report := m.newReport(verify.Compare(m.plan.Tables, sent, read), time.Since(began))
+	generated, err := m.verifyGenerated(ctx)
+	if err != nil {
+		return nil, err
+	}
+	report := m.newReport(verify.Compare(m.plan.Tables, sent, read), generated, time.Since(began))
 	if state, err := m.fence().Check(ctx); err == nil {
 		report.FenceLSN, report.FencedAt = state.LSN, state.SetAt
 	}
+	if err := m.descend(ctx, m.plan.Tables, report.Tables); err != nil {
+		return nil, err
+	}
 	if !report.Equal {
-		if err := m.descend(ctx, report.Tables); err != nil {
-			return nil, err
-		}
 		return &report, report.difference()
 	}
 	return &report, nil

@@ -111,6 +111,9 @@ func (m *Move) index(ctx context.Context) error {
 	for _, t := range m.plan.Tables {
 		bytes[t.Target] += t.Source.Bytes
 	}
+	if err := m.regenerate(ctx); err != nil {
+		return err
+	}
 	size := func(schema, table string) int64 { return bytes[copy.Target{Schema: schema, Name: table}] }
 	if m.plan.Stripped != nil {
 		rebuild := m.loader(m.dialIndex)

@@ -172,3 +172,36 @@ func TestRollsBackAndMovesAgain(t *testing.T) {
 	require.EqualValues(t, 1001, result.Report.Rows)
 	require.Empty(t, differences())
 }
+
+// No copy brings stored generated columns: both sides are read, and where the tenant's table computed something else the traffic stays.
+func TestGeneratedColumnsAreProven(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "computed")
+	b.run(`create function gross(numeric) returns numeric language sql immutable as $$ select $1 * 1.19 $$;
+		create table prices (id int primary key, net numeric, gross numeric generated always as (gross(net)) stored);
+		insert into prices select g, g from generate_series(1, 500) g`, b.source)
+	b.config.StopBefore = migrate.PhaseVerify
+	_, err := migrate.Run(t.Context(), b.config)
+	require.ErrorIs(t, err, tenant.ErrStopped)
+	b.run(`create or replace function tenant_computed.gross(numeric) returns numeric language sql immutable as $$ select $1 * 1.20 $$;
+		update tenant_computed.prices set net = net where id in (7, 8);
+		create or replace function tenant_computed.gross(numeric) returns numeric language sql immutable as $$ select $1 * 1.19 $$`, b.target)
+	b.config.StopBefore = ""
+	_, err = migrate.Run(t.Context(), b.config)
+	require.ErrorContains(t, err, "generated columns gross of tenant_computed.prices")
+	require.ErrorContains(t, err, "2 changed [id=7 id=8]")
+	route, _, err := b.config.Registry.Route(t.Context(), "computed")
+	require.NoError(t, err)
+	require.Equal(t, tenant.RouteHold, route)
+
+	b.run(`update tenant_computed.prices set net = net where id in (7, 8)`, b.target)
+	result, err := migrate.Run(t.Context(), b.config)
+	require.NoError(t, err)
+	require.True(t, result.Report.Equal)
+	require.Len(t, result.Report.Generated, 1)
+	require.Equal(t, []string{"gross"}, result.Report.Generated[0].Generated)
+	require.EqualValues(t, 500, result.Report.Generated[0].Read.Rows)
+	again, err := migrate.VerifyAgain(t.Context(), b.config)
+	require.NoError(t, err)
+	require.True(t, again.Equal)
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,8 @@ type Plan struct {
 	Extensions  map[string]string `json:"extensions,omitempty"`
 	Pre         []ddl.Statement   `json:"pre,omitempty"`
 	Post        []ddl.Statement   `json:"post,omitempty"`
-	Stripped    *ddl.Stripped     `json:"stripped,omitempty"` // off the mapped tables until their rows are in
+	Regenerate  []copy.Target     `json:"regenerate,omitempty"` // tables whose generated columns may read other tables
+	Stripped    *ddl.Stripped     `json:"stripped,omitempty"`   // off the mapped tables until their rows are in
 	Refresh     []string          `json:"refresh,omitempty"`
 	Sequences   []SequencePair    `json:"sequences,omitempty"`
 	Mapped      *Mapped           `json:"mapped,omitempty"` // nil: a whole lift
@@ -95,8 +97,14 @@ func liftTable(t inspect.Table, renaming lift.Renaming) copy.Table {
 		if !column.Portable { // a generated column counts too: a binary COPY looks up how to receive each type of the table
 			way.Format = copy.Text
 		}
+		carried := copy.Column{Target: column.Name, Expr: liftExpr(column, renaming)}
 		if !column.Generated {
-			way.Columns = append(way.Columns, copy.Column{Target: column.Name, Expr: liftExpr(column, renaming)})
+			way.Columns = append(way.Columns, carried)
+			continue
+		}
+		way.Generated = append(way.Generated, carried)
+		if slices.Contains(way.Key, column.Name) {
+			way.Key = nil // it isn't among what is copied, so it can't tell copied rows apart
 		}
 	}
 	return way

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tenantctl/internal/migrate/copy"
@@ -27,6 +28,7 @@ type Report struct {
 	Rows       int64             `json:"rows"`       // proven
 	Bytes      int64             `json:"bytes"`      // in COPY form
 	Tables     []verify.Proof    `json:"tables"`     //
+	Generated  []verify.Proof    `json:"generated"`  // of columns that both sides store and neither copies
 	Sequences  int               `json:"sequences"`  // carried
 	Ignored    []Left            `json:"ignored"`    // by the mapping
 	Filtered   []Left            `json:"filtered"`   // by its where clauses
@@ -58,16 +60,18 @@ func (m *Move) verify(ctx context.Context) error {
 	if err := m.countFiltered(ctx); err != nil {
 		return err
 	}
-	report := m.newReport(verify.Compare(m.plan.Tables, sent, read), time.Since(began))
+	generated, err := m.verifyGenerated(ctx)
+	if err != nil {
+		return err
+	}
+	report := m.newReport(verify.Compare(m.plan.Tables, sent, read), generated, time.Since(began))
 	state, err := m.fence().Check(ctx)
 	if err != nil {
 		return m.weakened(err)
 	}
 	report.FenceLSN, report.FencedAt = state.LSN, state.SetAt
-	if !report.Equal {
-		if err := m.descend(ctx, report.Tables); err != nil {
-			return err
-		}
+	if err := m.descend(ctx, m.plan.Tables, report.Tables); err != nil {
+		return err
 	}
 	if err := m.Registry.SaveReport(ctx, m.op.ID, proofReport, report); err != nil {
 		return err
@@ -78,15 +82,18 @@ func (m *Move) verify(ctx context.Context) error {
 	return nil
 }
 
-func (m *Move) newReport(proofs []verify.Proof, elapsed time.Duration) Report {
+func (m *Move) newReport(proofs, generated []verify.Proof, elapsed time.Duration) Report {
 	report := Report{
 		Version: reportVersion, Tenant: m.Spec.Name, Operation: m.op.ID, At: time.Now().UTC(), Hash: hashName, Equal: true,
-		Tables: proofs, Sequences: len(m.plan.Sequences), Elapsed: elapsed,
+		Tables: proofs, Generated: generated, Sequences: len(m.plan.Sequences), Elapsed: elapsed,
 	}
 	for _, proof := range proofs {
 		report.Equal = report.Equal && proof.Equal
 		report.Rows += proof.Read.Rows
 		report.Bytes += proof.Read.Bytes
+	}
+	for _, proof := range generated {
+		report.Equal = report.Equal && proof.Equal
 	}
 	report.Findings = m.plan.Findings
 	for _, finding := range m.plan.Findings {
@@ -132,14 +139,14 @@ func (m *Move) countFiltered(ctx context.Context) error {
 	return nil
 }
 
-// descend names the rows of the targets that differ.
-func (m *Move) descend(ctx context.Context, proofs []verify.Proof) error {
+// descend names the rows of the targets that differ; tables are the ways that the proofs are of.
+func (m *Move) descend(ctx context.Context, tables []copy.Table, proofs []verify.Proof) error {
 	for i, proof := range proofs {
 		if proof.Equal {
 			continue
 		}
 		var feeding []copy.Table
-		for _, t := range m.plan.Tables {
+		for _, t := range tables {
 			if t.Target == proof.Target {
 				feeding = append(feeding, t)
 			}
@@ -156,11 +163,14 @@ func (m *Move) descend(ctx context.Context, proofs []verify.Proof) error {
 // difference is the error of a proof that failed.
 func (r Report) difference() error {
 	var differing []error
-	for _, proof := range r.Tables {
+	for _, proof := range slices.Concat(r.Tables, r.Generated) {
 		if proof.Equal {
 			continue
 		}
 		text := fmt.Sprintf("%s.%s: the legacy sent %d rows, the tenant holds %d", proof.Target.Schema, proof.Target.Name, proof.Source.Rows, proof.Read.Rows)
+		if len(proof.Generated) > 0 {
+			text = staleGenerated(proof)
+		}
 		if d := proof.Differences; d != nil {
 			text += fmt.Sprintf("; %d missing %v, %d extra %v, %d changed %v", d.MissingCount, d.Missing, d.ExtraCount, d.Extra, d.ChangedCount, d.Changed)
 		}

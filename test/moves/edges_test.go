@@ -16,7 +16,6 @@ import (
 
 // shortfalls are edges that a move doesn't yet get right; docs/limits.md says so to whoever moves a database.
 var shortfalls = map[string]string{
-	"stale_generated.sql":    "generated columns are computed anew and are no part of the proof",
 	"literal_text.sql":       "text within a view or function that is data and names an existing table",
 	"concatenated_name.sql":  "a schema's name put together from pieces at run time",
 	"ambiguous_overload.sql": "a function of the client with the name and schema of an extension's",
@@ -69,7 +68,7 @@ func moveEdge(t *testing.T, b *bundle, edge fixture.Edge) {
 	code, stdout, stderr := b.tenantctl("migrate", "client-x", "--yes", "-o", "json")
 	said := strings.ToLower(stdout + stderr)
 	if code != 0 {
-		require.NotEqual(t, fixture.Reported, edge.Verdict, "%s\n%s", edge.Why, said)
+		require.NotContains(t, []fixture.Verdict{fixture.Reported, fixture.Moved}, edge.Verdict, "%s\n%s", edge.Why, said)
 		require.Contains(t, said, strings.ToLower(edge.Want), edge.Why)
 		require.NotContains(t, said, "panic", edge.Why)
 		return
@@ -78,7 +77,7 @@ func moveEdge(t *testing.T, b *bundle, edge fixture.Edge) {
 	if edge.Verdict == fixture.Reported || edge.Differs != "" {
 		require.Contains(t, said, strings.ToLower(edge.Want), edge.Why)
 	}
-	if edge.Verdict == fixture.Either {
+	if edge.Verdict != fixture.Reported {
 		require.Empty(t, unsaid(edge, compare.Diff(was, compare.Tenant(t, b.connect(b.target), schemas))), edge.Why)
 	}
 	if edge.App != nil {

@@ -17,9 +17,11 @@ type Table struct {
 	Source  Source
 	Target  Target
 	Columns []Column
-	Where   string // SQL condition over the legacy row; "": all rows
-	Format  Format
-	Key     []string // target columns that tell rows apart, for naming differing rows; nil: none
+	// Generated are stored columns that the target computes by itself, and what the source holds in them: compared, not copied.
+	Generated []Column
+	Where     string // SQL condition over the legacy row; "": all rows
+	Format    Format
+	Key       []string // target columns that tell rows apart, for naming differing rows; nil: none
 }
 
 // Source is where rows come from.

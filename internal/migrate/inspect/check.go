@@ -96,6 +96,7 @@ func (c *checker) checks() []check {
 		{"what stays behind", c.leftBehind},
 		{"tables", c.tables},
 		{"column types", c.columnTypes},
+		{"generated columns", c.generated},
 		{"encodings", c.encodings},
 	}
 	all = append(all, c.offlineChecks()...)

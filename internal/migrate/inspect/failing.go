@@ -42,10 +42,21 @@ func (f failingRows) String() string {
 
 // failing counts the rows of a table whose text meets a condition, in one scan, and keeps the keys and columns of some.
 func (c *checker) failing(ctx context.Context, t Table, condition func(text string) string, arg any) (failingRows, error) {
-	var columns, key []string
+	var probes []probe
 	for _, column := range t.Columns {
-		name := rowAlias + "." + postgres.Ident(column.Name)
-		columns = append(columns, "case when "+condition(name+"::text")+" then "+ascii(postgres.Literal(quote(column.Name)))+" end")
+		probes = append(probes, probe{column.Name, condition(rowAlias + "." + postgres.Ident(column.Name) + "::text")})
+	}
+	return c.probe(ctx, c.source, t, probes, condition(rowAlias+"::text"), arg)
+}
+
+// probe is a column and the condition, over rowAlias, under which it is named.
+type probe struct{ column, condition string }
+
+// probe is failing for any condition: where selects the rows, each probe its column.
+func (c *checker) probe(ctx context.Context, tx pgx.Tx, t Table, probes []probe, where string, args ...any) (failingRows, error) {
+	var columns, key []string
+	for _, p := range probes {
+		columns = append(columns, "case when "+p.condition+" then "+ascii(postgres.Literal(quote(p.column)))+" end")
 	}
 	for _, name := range t.Key {
 		key = append(key, ascii(postgres.Literal(quote(name)+"=")+" || "+rowAlias+"."+postgres.Ident(name)+"::text"))
@@ -54,10 +65,10 @@ func (c *checker) failing(ctx context.Context, t Table, condition func(text stri
 		key = []string{"'ctid=' || " + rowAlias + ".ctid::text"}
 	}
 	sql := "select count(*) over () as total, concat_ws(', ', " + strings.Join(key, ", ") + ") as key, array_remove(array[" + strings.Join(columns, ", ") + "], null) as columns" +
-		" from only " + postgres.Ident(t.Schema, t.Name) + " as " + rowAlias + " where " + condition(rowAlias+"::text") + fmt.Sprintf(" limit %d", maxFailing)
+		" from only " + postgres.Ident(t.Schema, t.Name) + " as " + rowAlias + " where " + where + fmt.Sprintf(" limit %d", maxFailing)
 	var found failingRows
-	err := attempt(ctx, c.source, func(tx pgx.Tx) (err error) {
-		found.rows, err = collect(ctx, tx, pgx.RowToStructByName[failingRow], sql, arg)
+	err := attempt(ctx, tx, func(tx pgx.Tx) (err error) {
+		found.rows, err = collect(ctx, tx, pgx.RowToStructByName[failingRow], sql, args...)
 		return err
 	})
 	if postgres.Code(err) == "42501" {

@@ -156,6 +156,7 @@ type columnRow struct {
 	Modifier   int32
 	NotNull    bool
 	Generated  bool
+	OwnCode    bool
 	Identity   string
 	Default    string
 }
@@ -213,7 +214,7 @@ func (c *Catalog) addTableParts(ctx context.Context, tx pgx.Tx) error {
 
 func (r columnRow) column(types typeGraph) Column {
 	return Column{
-		Name: r.Name, Type: r.Type, TypeOID: r.TypeOID, Modifier: r.Modifier, NotNull: r.NotNull, Generated: r.Generated,
+		Name: r.Name, Type: r.Type, TypeOID: r.TypeOID, Modifier: r.Modifier, NotNull: r.NotNull, Generated: r.Generated, OwnCode: r.OwnCode,
 		Identity: r.Identity, Default: r.Default, Portable: types.portable(r.TypeOID), Reg: types.holdsReg(r.TypeOID),
 	}
 }

@@ -14,6 +14,8 @@ type Proof struct {
 	Source  copy.Sum    `json:"source"`
 	Read    copy.Sum    `json:"read"` // what the target holds
 	Equal   bool        `json:"equal"`
+	// Generated names the columns, where the proof is of them: stored here as the legacy has them, computed there.
+	Generated []string `json:"generated,omitempty"`
 	// Differences names rows by key where the sums differ, up to a limit.
 	Differences *Differences `json:"differences,omitempty"`
 }

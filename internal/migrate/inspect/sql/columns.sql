@@ -6,6 +6,11 @@ select a.attrelid as "table",
     a.atttypmod as modifier,
     a.attnotnull as not_null,
     a.attgenerated <> '' as generated,
+    a.attgenerated <> '' and exists (
+        select from pg_depend o
+        where o.classid = 'pg_attrdef'::regclass and o.objid = d.oid and o.refobjid >= 16384
+            and o.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_ts_config'::regclass, 'pg_ts_dict'::regclass, 'pg_collation'::regclass)
+    ) as own_code,
     a.attidentity::text as identity,
     coalesce(pg_get_expr(d.adbin, d.adrelid), '') as "default"
 from pg_attribute a
