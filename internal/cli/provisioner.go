@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"tenantctl/internal/registry"
 	"tenantctl/internal/stream"
 	"tenantctl/internal/tenant"
+	"tenantctl/internal/upgrade"
 )
 
 // provisionerOptions are what a command may say of how an instance is worked on.
@@ -49,6 +51,9 @@ func (f *Factory) Provisioner(ctx context.Context, name string, records *registr
 	opts.Control = "CONTROL" // stands for the id of records that aren't there yet, in plans
 	if records != nil {
 		opts.Records = records
+		if err := versionsForNew(ctx, records, opts.Versions); err != nil {
+			return nil, err
+		}
 		if opts.Control, err = controlID(ctx, records); err != nil {
 			return nil, err
 		}
@@ -83,6 +88,28 @@ func readStreams(file *config.File, versions map[string]uint64) ([]*stream.Strea
 		}
 	}
 	return streams, nil
+}
+
+// versionsForNew adds the versions that new tenants get where no pin says otherwise: those that the fleet has by its last rollout,
+// not files that nobody rolled out yet.
+func versionsForNew(ctx context.Context, records *registry.Registry, versions map[string]uint64) error {
+	store, err := upgrade.ReadStore(ctx, records.Pool())
+	if errors.Is(err, tenant.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	rolledOut, err := store.VersionsForNew(ctx)
+	if err != nil {
+		return err
+	}
+	for service, version := range rolledOut {
+		if versions[service] == 0 {
+			versions[service] = version
+		}
+	}
+	return nil
 }
 
 const idBytes = 5

@@ -101,6 +101,17 @@ func (s *Stream) CheckReversible(from uint64, to *uint64) error {
 		"write its .down.sql, or go forward with a new version that undoes it")
 }
 
+// Between lists the files above a version, nil for before the first one, up to another.
+func (s *Stream) Between(above *uint64, upTo uint64) []File {
+	var files []File
+	for _, file := range s.files {
+		if (above == nil || file.Version > *above) && file.Version <= upTo {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
 // Hash is a digest of all that leads up to a version: what a template of it is cached under, and what is kept of a schema that
 // stands there. It is "" below the first version.
 func (s *Stream) Hash(upTo uint64) string {

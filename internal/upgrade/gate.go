@@ -13,6 +13,7 @@ const (
 	Pass         Verdict = "pass"
 	Fail         Verdict = "fail"
 	Inconclusive Verdict = "inconclusive"
+	Accepted     Verdict = "accepted" // by a person, whatever the gate said
 )
 
 // Judgement is a gate's verdict with what it rests on.

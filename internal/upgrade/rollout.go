@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"fmt"
 	"time"
 
 	"tenantctl/internal/tenant"
@@ -47,6 +48,7 @@ func (s State) Unfinished() bool {
 type Rollout struct {
 	ID      string    `json:"id"`
 	State   State     `json:"state"`
+	Whole   bool      `json:"whole"`   // it is of the whole fleet
 	Targets []Target  `json:"targets"` // in dependency order
 	Wave    int       `json:"wave"`    // that is or was under way, from 1; 0 before the first
 	Waves   []Wave    `json:"waves"`
@@ -93,6 +95,7 @@ type Outcome struct {
 	Elapsed  time.Duration      `json:"elapsed"`
 
 	err error
+	now map[string]tenant.Version // where it was left, by service
 }
 
 // Failure is why a tenant isn't there.
@@ -104,4 +107,16 @@ type Failure struct {
 	Code      string `json:"code,omitempty"` // SQLSTATE
 	Message   string `json:"message"`
 	Blockers  string `json:"blockers,omitempty"` // who held the lock
+}
+
+// String tells where it failed and why, in a line.
+func (f Failure) String() string {
+	text := f.Message
+	if f.File != "" {
+		text = fmt.Sprintf("%s %s:%d: %s", f.Service, f.File, f.Line, f.Message)
+	}
+	if f.Blockers != "" {
+		text += "; held by " + f.Blockers
+	}
+	return text
 }

@@ -7,10 +7,10 @@ import (
 	"tenantctl/internal/cli/output"
 )
 
-// bar draws a share from 0 to 1 over a number of columns.
-func bar(share float64, width int) string {
-	full := int(clamp(share)*float64(width) + 0.5)
-	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
+// bar draws a share from 0 to 1.
+func bar(share float64) string {
+	full := int(clamp(share)*barWidth + 0.5)
+	return strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
 }
 
 func clamp(share float64) float64 { return min(max(share, 0), 1) }

@@ -21,7 +21,7 @@ func (m *Move) block() []string {
 	width, height := m.streams.Size()
 	lines := []string{fmt.Sprintf("  %-*s %s", stepWidth, m.step, m.standing())}
 	if m.rows != nil {
-		lines[0] = fmt.Sprintf("  %-*s %s %s", stepWidth, m.step, bar(Share(*m.rows), barWidth), m.standing())
+		lines[0] = fmt.Sprintf("  %-*s %s %s", stepWidth, m.step, bar(Share(*m.rows)), m.standing())
 		lines = append(lines, tableBars(*m.rows, min(maxBars, max(height-spareLines, 0)))...)
 	}
 	for i, line := range lines {
@@ -42,7 +42,7 @@ func tableBars(p migrate.Progress, room int) []string {
 	for _, t := range shown {
 		label := output.Cut(t.Name, name)
 		label += strings.Repeat(" ", name-utf8.RuneCountInString(label))
-		lines = append(lines, fmt.Sprintf("    %s %s %3.0f%%  %s", label, bar(shareOf(t), barWidth), 100*shareOf(t), output.Plural(t.Rows, "row", "rows")))
+		lines = append(lines, fmt.Sprintf("    %s %s %3.0f%%  %s", label, bar(shareOf(t)), 100*shareOf(t), output.Plural(t.Rows, "row", "rows")))
 	}
 	if more := len(tables) - len(shown); more > 0 && room > 0 {
 		lines = append(lines, fmt.Sprintf("    and %s under way", output.Plural(int64(more), "more table", "more tables")))

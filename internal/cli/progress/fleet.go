@@ -51,7 +51,7 @@ func (f *Fleet) Ended(name tenant.Name, err error) {
 	case Bar:
 		if f.of > 1 {
 			width, _ := f.streams.Size()
-			f.streams.Show(output.Cut(fmt.Sprintf("  %s %s %s", f.what, bar(float64(f.done)/float64(f.of), barWidth), f.standing()), max(width-1, 1)))
+			f.streams.Show(output.Cut(fmt.Sprintf("  %s %s %s", f.what, bar(float64(f.done)/float64(f.of)), f.standing()), max(width-1, 1)))
 		}
 	case Plain:
 		if now := f.now(); now.Sub(f.said) >= sayEvery {

@@ -194,7 +194,7 @@ type event struct {
 	Kind           string            `json:"kind"`
 	Time           time.Time         `json:"time"`
 	Tenant         tenant.Name       `json:"tenant,omitempty"`
-	Type           string            `json:"type"` // step, progress, finding or fleet
+	Type           string            `json:"type"` // step, progress, finding, fleet, wave, tenant or gate
 	Step           string            `json:"step,omitempty"`
 	State          string            `json:"state,omitempty"`
 	Attempt        int               `json:"attempt,omitempty"`
@@ -204,6 +204,7 @@ type event struct {
 	Share          float64           `json:"share,omitempty"` // of the bytes, 0 to 1
 	BytesPerSecond int64             `json:"bytesPerSecond,omitempty"`
 	Progress       *migrate.Progress `json:"progress,omitempty"`
+	Wave           int               `json:"wave,omitempty"`
 	Done           int               `json:"done,omitempty"`
 	Failed         int               `json:"failed,omitempty"`
 	Of             int               `json:"of,omitempty"`

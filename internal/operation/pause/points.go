@@ -21,6 +21,12 @@ const (
 
 	RolledBack Name = "migrate.rolled-back"
 
+	TenantUpgraded     Name = "upgrade.tenant.upgraded"
+	OutcomesUnrecorded Name = "upgrade.outcomes.unrecorded"
+	OutcomesRecorded   Name = "upgrade.outcomes.recorded"
+	WaveEnded          Name = "upgrade.wave.ended"
+	GatesJudged        Name = "upgrade.gates.judged"
+
 	CopyChunkStreamed  Name = "copy.chunk.streamed"
 	CopyChunkMarked    Name = "copy.chunk.marked"
 	CopyChunkCommitted Name = "copy.chunk.committed"
@@ -31,6 +37,7 @@ func All() []Name {
 	return []Name{
 		StepStarted, StepRan, StepEnded,
 		DefinitionRan, DefinitionCommitted, FenceSet, FenceReleased, RolledBack,
+		TenantUpgraded, OutcomesUnrecorded, OutcomesRecorded, WaveEnded, GatesJudged,
 		CopyChunkStreamed, CopyChunkMarked, CopyChunkCommitted,
 	}
 }

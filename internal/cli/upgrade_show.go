@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tenantctl/internal/cli/output"
+	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/tenant"
+	"tenantctl/internal/upgrade"
+)
+
+// printProposal writes what an upgrade would do.
+func (f *Factory) printProposal(p upgrade.Proposal) error {
+	var names []string
+	for _, t := range p.Tenants {
+		if t.Result == upgrade.Pending {
+			names = append(names, "tenant/"+string(t.Tenant))
+		}
+	}
+	if names == nil {
+		names = []string{}
+	}
+	return f.Printer().One("RolloutPlan", p, output.View{Names: names, Table: func(w io.Writer) error { return writeProposal(w, p) }})
+}
+
+// writeProposal tells a person who is upgraded, from where to where, and in which waves.
+func writeProposal(w io.Writer, p upgrade.Proposal) error {
+	var text strings.Builder
+	targets := make([]string, len(p.Targets))
+	for i, t := range p.Targets {
+		targets[i] = fmt.Sprintf("%s %d", t.Service, t.Version)
+	}
+	if p.Empty() {
+		fmt.Fprintf(&text, "nothing to do: %s at %s\n", output.Plural(int64(p.Current), "tenant is", "tenants are"), strings.Join(targets, ", "))
+	} else {
+		fmt.Fprintf(&text, "%s to %s; %s there already\n", output.Plural(int64(p.Pending()), "tenant", "tenants"), strings.Join(targets, ", "), output.Plural(int64(p.Current), "is", "are"))
+		for _, line := range fromWhere(p) {
+			fmt.Fprintf(&text, "  %s\n", line)
+		}
+		for _, wave := range p.Waves {
+			fmt.Fprintf(&text, "  wave %d of %d: ring %s, %s, %d at once on each instance%s\n", wave.Number, len(p.Waves), wave.Ring,
+				output.Plural(int64(wave.Size), "tenant", "tenants"), wave.Parallel, bakeText(wave))
+		}
+	}
+	for note, names := range notes(p.Tenants) {
+		fmt.Fprintf(&text, "  left out, %s: %s\n", listed(names), note)
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+func bakeText(wave upgrade.Wave) string {
+	if wave.Bake == 0 {
+		return ""
+	}
+	return ", then " + output.Duration(wave.Bake) + " of bake"
+}
+
+// fromWhere counts the tenants by the versions that they have now.
+func fromWhere(p upgrade.Proposal) []string {
+	counts := map[string]int64{}
+	for _, t := range p.Tenants {
+		if t.Result != upgrade.Pending {
+			continue
+		}
+		var parts []string
+		for _, target := range p.Targets {
+			before, concerned := t.Before[target.Service]
+			switch {
+			case !concerned:
+			case before == nil:
+				parts = append(parts, target.Service+" none")
+			case *before < target.Version:
+				parts = append(parts, target.Service+" "+strconv.FormatUint(*before, 10))
+			}
+		}
+		counts[strings.Join(parts, ", ")]++
+	}
+	var lines []string
+	for from, n := range counts {
+		lines = append(lines, fmt.Sprintf("from %s: %s", from, output.Plural(n, "tenant", "tenants")))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// notes are the tenants that a rule leaves out, by the rule, in order.
+func notes(tenants []upgrade.Outcome) func(func(string, []tenant.Name) bool) {
+	byNote := map[string][]tenant.Name{}
+	for _, t := range tenants {
+		if t.Result == upgrade.Skipped {
+			note := strings.ReplaceAll(t.Note, string(t.Tenant), "NAME")
+			byNote[note] = append(byNote[note], t.Tenant)
+		}
+	}
+	return func(yield func(string, []tenant.Name) bool) {
+		var all []string
+		for note := range byNote {
+			all = append(all, note)
+		}
+		slices.Sort(all)
+		for _, note := range all {
+			if !yield(note, byNote[note]) {
+				return
+			}
+		}
+	}
+}
+
+// printRollout writes a rollout: its waves, and the tenants that need somebody.
+func (f *Factory) printRollout(r upgrade.Report) error {
+	p := f.Printer()
+	return p.One("Rollout", r, output.View{Names: []string{"rollout/" + r.Rollout.ID}, Table: func(w io.Writer) error { return writeRollout(w, p, r) }})
+}
+
+func writeRollout(w io.Writer, p output.Printer, r upgrade.Report) error {
+	counts := map[upgrade.Result]int64{}
+	for _, t := range r.Tenants {
+		counts[t.Result]++
+	}
+	var parts []string
+	for _, result := range []upgrade.Result{upgrade.Upgraded, upgrade.Unchanged, upgrade.Reverted, upgrade.Failed, upgrade.Deferred, upgrade.Pending, upgrade.Skipped} {
+		if counts[result] > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", output.Count(counts[result]), result))
+		}
+	}
+	if _, err := fmt.Fprintf(w, "rollout %s is %s: %s\n", r.Rollout.ID, r.Rollout.State, strings.Join(parts, ", ")); err != nil {
+		return err
+	}
+	grid := output.NewGrid("NAME", "WAVE", "RESULT", ">TRIES", "WHY").Style(string(upgrade.Failed), terminal.Red).
+		Style(string(upgrade.Deferred), terminal.Yellow).Style(string(upgrade.Skipped), terminal.Yellow)
+	rows := 0
+	for _, t := range r.Tenants {
+		why := t.Note
+		if t.Failure != nil {
+			why = t.Failure.String()
+		}
+		if why == "" {
+			continue
+		}
+		if rows++; rows > maxErrors {
+			continue
+		}
+		grid.Row(string(t.Tenant), strconv.Itoa(t.Wave), string(t.Result), strconv.Itoa(t.Attempts), why)
+	}
+	if rows == 0 {
+		return nil
+	}
+	if rows > maxErrors {
+		grid.Note("", "", "", "", fmt.Sprintf("and %d more; -o json lists each", rows-maxErrors))
+	}
+	return grid.Write(w, p.Width, p.Color)
+}
