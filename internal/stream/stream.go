@@ -42,8 +42,8 @@ type File struct {
 	Down    Script // without a path where there is no file
 }
 
-// Reversible tells whether there is a way down: a file that has statements.
-func (f File) Reversible() bool { return f.Down.Path != "" && f.Down.statements > 0 }
+// Reversible tells whether there is a way down: a file that has statements, or nothing to take back.
+func (f File) Reversible() bool { return f.Down.statements > 0 || f.Up.statements == 0 }
 
 // Script is one file's text and what was found in it.
 type Script struct {
