@@ -15,15 +15,7 @@ type Stretch struct {
 }
 
 // Files are those that are to be run, in order.
-func (s Stretch) Files() []stream.File {
-	var files []stream.File
-	for _, file := range s.Stream.Files() {
-		if (s.From == nil || file.Version > *s.From) && file.Version <= s.To {
-			files = append(files, file)
-		}
-	}
-	return files
-}
+func (s Stretch) Files() []stream.File { return s.Stream.Between(s.From, s.To) }
 
 func (s Stretch) String() string {
 	from := "nothing"
