@@ -39,6 +39,7 @@ func check(f *File, known Problems) Problems {
 		c.broken[section] = true
 	}
 	c.rings()
+	c.gates()
 	c.tenants()
 	c.schemas()
 	return c.problems

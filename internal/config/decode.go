@@ -84,6 +84,10 @@ func (d *decoder) decode(node, mark *yaml.Node, out reflect.Value, f *field) {
 		d.text(node, out, f)
 	case reflect.Int:
 		d.integer(node, out, f)
+	case reflect.Float64:
+		d.number(node, out, f)
+	case reflect.Bool:
+		d.truth(node, out)
 	default:
 		panic("config: no decoding for " + out.Type().String())
 	}
@@ -206,7 +210,7 @@ func (d *decoder) checkName(name string, key *yaml.Node, rule *nameRule) {
 		if slug := rule.slugFrom(name); slug != "" {
 			hint = fmt.Sprintf("; write %q", slug)
 		}
-		d.problem(key, "%s is made of a-z, 0-9 and single hyphens, with a letter or digit at both ends%s", rule.say, hint)
+		d.problem(key, "%s is made of %s%s", rule.say, rule.of, hint)
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -74,6 +75,32 @@ func (d *decoder) integer(node *yaml.Node, out reflect.Value, f *field) {
 	if d.checkBounds(node, number, f) {
 		out.SetInt(number)
 	}
+}
+
+// number decodes one that may have a fraction.
+func (d *decoder) number(node *yaml.Node, out reflect.Value, f *field) {
+	if node.Kind != yaml.ScalarNode || node.Tag != "!!int" && node.Tag != "!!float" {
+		d.unlike(node, "a number")
+		return
+	}
+	var number float64
+	if err := node.Decode(&number); err != nil || math.IsNaN(number) || math.IsInf(number, 0) {
+		d.problem(node, "expected a number, got %s", node.Value)
+		return
+	}
+	if f.min != nil && number < float64(f.min.value) {
+		d.problem(node, "must be at least %s, not %s", f.min.text, node.Value)
+		return
+	}
+	out.SetFloat(number)
+}
+
+func (d *decoder) truth(node *yaml.Node, out reflect.Value) {
+	if node.Kind != yaml.ScalarNode || node.Tag != "!!bool" {
+		d.unlike(node, "true or false")
+		return
+	}
+	out.SetBool(strings.EqualFold(node.Value, "true"))
 }
 
 func (d *decoder) checkBounds(node *yaml.Node, value int64, f *field) bool {

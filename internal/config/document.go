@@ -69,6 +69,7 @@ type limits struct {
 type rollout struct {
 	Rings  []ring  `yaml:"rings" doc:"Groups of tenants that are upgraded one after the other, in this order. Default: one ring called general."`
 	Budget *budget `yaml:"budget" doc:"How many tenants of a wave may fail before the rollout stops. Default: 3 tenants or 5 percent, whichever is less."`
+	Gates  gates   `yaml:"gates" doc:"What must hold after each wave before the next one begins. Default: the database gate with its default limits."`
 }
 
 type ring struct {
@@ -81,6 +82,49 @@ type ring struct {
 type budget struct {
 	Failures *int `yaml:"failures" min:"0" doc:"Tenants that may fail."`
 	Percent  *int `yaml:"percent" min:"0" max:"100" doc:"Percent of the wave that may fail, rounded up."`
+	// Consecutive counts in order of ending, over all instances.
+	Consecutive int `yaml:"consecutive" min:"0" doc:"Tenants failing one after the other that stop the wave, whatever else is allowed. Default: 0, any number."`
+}
+
+type gates struct {
+	Attempts int           `yaml:"attempts" min:"1" max:"100" doc:"How often a gate that doesn't pass is asked before its answer counts. Default: 3. What an HTTP gate calls a failure counts at once."`
+	Interval Duration      `yaml:"interval" min:"1ms" max:"1h" doc:"Wait between two attempts, spread by chance. Default: 10s."`
+	Database databaseGate  `yaml:"database" doc:"Looks at the instances on which a wave's tenants live. On by default."`
+	Metrics  []metricsGate `yaml:"metrics" doc:"Compare, by Prometheus, requests of upgraded tenants with those of tenants not yet upgraded, told apart by the label schema_version: the service's version as a plain number."`
+	HTTP     []httpGate    `yaml:"http" doc:"Ask a service of your own: the wave is sent to it by POST as JSON. 2xx without a body, or with {\"verdict\": \"pass\"}, passes; \"fail\" or 4xx fails; \"inconclusive\", any other answer or none pauses the rollout."`
+}
+
+type databaseGate struct {
+	Off               bool     `yaml:"off" doc:"true switches this gate off."`
+	LockWaiters       *int     `yaml:"lockWaiters" min:"0" doc:"Sessions that may wait for a lock for longer than waitedLongerThan. Default: 5."`
+	WaitedLongerThan  Duration `yaml:"waitedLongerThan" min:"1ms" max:"1h" doc:"How long a session waits for a lock before it counts. Default: 1s."`
+	ReplicationLag    Duration `yaml:"replicationLag" min:"1ms" max:"24h" doc:"How far the replay of a standby may be behind, in time. Default: 30s."`
+	ReplicationBytes  Size     `yaml:"replicationBytes" doc:"How far the replay of a standby may be behind, in WAL. Default: 1GB."`
+	SlotWAL           Size     `yaml:"slotWAL" doc:"How much WAL a replication slot may keep on the server. Default: 10GB."`
+	OldestTransaction Duration `yaml:"oldestTransaction" min:"1s" max:"720h" doc:"How long a transaction may have been open. Default: 10m."`
+	InvalidIndexes    *int     `yaml:"invalidIndexes" min:"0" doc:"Invalid indexes that the wave's tenants may have, all together. Default: 0."`
+	Samples           int      `yaml:"samples" min:"1" max:"60" doc:"How often it looks, a second apart; the median counts. Default: 3."`
+}
+
+type metricsGate struct {
+	Name        string              `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" expect:"a-z, 0-9 and single hyphens" doc:"Name of the check. \"errors\" (share of requests answered 5xx) and \"latency\" (99th percentile, in seconds) have queries of their own."`
+	Prometheus  webSecret           `yaml:"prometheus" required:"true" doc:"Address of Prometheus; ${VAR} where a secret goes."`
+	Headers     ordered[headerText] `yaml:"headers" names:"header" doc:"Headers of each request; ${VAR} where a secret goes."`
+	Query       string              `yaml:"query" doc:"PromQL that gives one number for each schema_version; more is worse. {service} and {window} (the bake, at least 1m) are filled in."`
+	Samples     string              `yaml:"samples" doc:"PromQL that gives the number of requests for each schema_version. Default: the increase of http_requests_total over {window}."`
+	Service     string              `yaml:"service" doc:"Service that the check is about. Default: each one that is upgraded."`
+	MinSamples  *int                `yaml:"minSamples" min:"0" doc:"Requests that either side needs to be compared. Default: 100; 0 asks for none."`
+	MaxRatio    *float64            `yaml:"maxRatio" min:"1" doc:"How many times the others' number the upgraded tenants' may be. Fails only together with maxIncrease. Default: 1.5."`
+	MaxIncrease *float64            `yaml:"maxIncrease" min:"0" doc:"How much above the others' number the upgraded tenants' may be. Fails only together with maxRatio. Default: 0.01 for errors, 0.1 for latency, else 0."`
+	Max         *float64            `yaml:"max" doc:"What the upgraded tenants' number may be, whatever the others' is; decides alone when there are no others to compare with."`
+	Timeout     Duration            `yaml:"timeout" min:"1ms" max:"10m" doc:"How long an answer may take. Default: 10s."`
+}
+
+type httpGate struct {
+	Name    string              `yaml:"name" required:"true" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" expect:"a-z, 0-9 and single hyphens" doc:"Name of the check."`
+	URL     webSecret           `yaml:"url" required:"true" doc:"Where the wave is sent; ${VAR} where a secret goes."`
+	Headers ordered[headerText] `yaml:"headers" names:"header" doc:"Headers of each request; ${VAR} where a secret goes."`
+	Timeout Duration            `yaml:"timeout" min:"1ms" max:"10m" doc:"How long an answer may take. Default: 30s."`
 }
 
 type declaredTenant struct {

@@ -139,6 +139,8 @@ func (e *effective) rollout() {
 	}
 	e.add(strconv.Itoa(r.Budget.Failures), at("rollout", "budget", "failures"))
 	e.add(strconv.Itoa(r.Budget.Percent), at("rollout", "budget", "percent"))
+	e.add(strconv.Itoa(r.Budget.Consecutive), at("rollout", "budget", "consecutive"))
+	e.gates(r.Gates)
 }
 
 func (e *effective) tenant(name tenant.Name) error {

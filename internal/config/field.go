@@ -129,18 +129,24 @@ type nameRule struct {
 	pattern *regexp.Regexp
 	max     int
 	reserve []string // taken by tenantctl itself
-	say     string
+	say     string   // what it is the name of
+	of      string   // what the pattern wants, in words
 }
 
 func nameRuleOf(what string) *nameRule {
-	const slug = `^[a-z0-9]+(-[a-z0-9]+)*$`
+	const (
+		slug   = `^[a-z0-9]+(-[a-z0-9]+)*$`
+		ofSlug = "a-z, 0-9 and single hyphens, with a letter or digit at both ends"
+	)
 	switch what {
 	case "tenant":
-		return &nameRule{pattern: regexp.MustCompile(slug), max: 40, say: "a tenant's name"}
+		return &nameRule{pattern: regexp.MustCompile(slug), max: 40, say: "a tenant's name", of: ofSlug}
 	case "instance":
-		return &nameRule{pattern: regexp.MustCompile(slug), max: 40, say: "an instance's name"}
+		return &nameRule{pattern: regexp.MustCompile(slug), max: 40, say: "an instance's name", of: ofSlug}
 	case "service":
-		return &nameRule{pattern: regexp.MustCompile(slug), max: 40, reserve: []string{"legacy"}, say: "a service's name"}
+		return &nameRule{pattern: regexp.MustCompile(slug), max: 40, reserve: []string{"legacy"}, say: "a service's name", of: ofSlug}
+	case "header":
+		return &nameRule{pattern: regexp.MustCompile(`^[A-Za-z0-9-]+$`), max: 100, say: "a header's name", of: "letters, digits and hyphens"}
 	}
 	return nil
 }

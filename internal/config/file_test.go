@@ -141,10 +141,12 @@ func TestRollout(t *testing.T) {
 			{Name: "general", Parallel: 8, Waves: []Percent{10, 50, 100}, Bake: time.Minute},
 		},
 		Budget: Budget{Failures: 3, Percent: 5},
+		Gates:  parse(t, "version: 1\n").Rollout().Gates,
 	}, everything(t).Rollout())
 	require.Equal(t, Rollout{
 		Rings:  []Ring{{Name: "general", Parallel: 8, Waves: []Percent{100}}},
 		Budget: Budget{Failures: 3, Percent: 5},
+		Gates:  everything(t).Rollout().Gates,
 	}, parse(t, "version: 1\n").Rollout())
 	require.Equal(t, Budget{Failures: 0, Percent: 100}, parse(t, "version: 1\nrollout: { budget: { failures: 0 } }\n").Rollout().Budget)
 	require.Equal(t, Budget{Failures: math.MaxInt32, Percent: 2}, parse(t, "version: 1\nrollout: { budget: { percent: 2 } }\n").Rollout().Budget)

@@ -9,6 +9,7 @@ import (
 type Rollout struct {
 	Rings  []Ring // upgraded one after the other
 	Budget Budget
+	Gates  Gates
 }
 
 // Ring is a group of tenants that are upgraded together.
@@ -19,10 +20,11 @@ type Ring struct {
 	Bake     time.Duration
 }
 
-// Budget is how many tenants of a wave may fail: the lesser of both.
+// Budget is how many tenants of a wave may fail: the lesser of Failures and Percent.
 type Budget struct {
-	Failures int // math.MaxInt32 where only Percent is given
-	Percent  int // 100 where only Failures is given
+	Failures    int // math.MaxInt32 where only Percent is given
+	Percent     int // 100 where only Failures is given
+	Consecutive int // failing one after the other, these stop the wave; 0 is off
 }
 
 // What a ring and a budget are where the file doesn't say otherwise.
@@ -34,7 +36,7 @@ const (
 
 // Rollout has the rings in their order; one called general where the file declares none.
 func (f *File) Rollout() Rollout {
-	made := Rollout{Budget: f.budget()}
+	made := Rollout{Budget: f.budget(), Gates: f.gates()}
 	declared := f.doc.Rollout.Rings
 	if len(declared) == 0 {
 		declared = []ring{{Name: DefaultRing}}
@@ -53,15 +55,13 @@ func (f *File) Rollout() Rollout {
 
 func (f *File) budget() Budget {
 	declared := f.doc.Rollout.Budget
-	if declared == nil || declared.Failures == nil && declared.Percent == nil {
-		return Budget{Failures: defaultBudgetFailures, Percent: defaultBudgetPercent}
+	if declared == nil {
+		declared = &budget{}
 	}
-	made := Budget{Failures: math.MaxInt32, Percent: 100}
-	if declared.Failures != nil {
-		made.Failures = *declared.Failures
+	if declared.Failures == nil && declared.Percent == nil {
+		return Budget{Failures: defaultBudgetFailures, Percent: defaultBudgetPercent, Consecutive: declared.Consecutive}
 	}
-	if declared.Percent != nil {
-		made.Percent = *declared.Percent
+	return Budget{
+		Failures: given(declared.Failures, math.MaxInt32), Percent: given(declared.Percent, 100), Consecutive: declared.Consecutive,
 	}
-	return made
 }

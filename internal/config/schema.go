@@ -75,6 +75,13 @@ func schemaOf(t reflect.Type, f *field) *schemaNode {
 		if f.max != nil {
 			n.Maximum = &f.max.value
 		}
+	case reflect.Float64:
+		n = &schemaNode{Type: "number"}
+		if f.min != nil {
+			n.Minimum = &f.min.value
+		}
+	case reflect.Bool:
+		n = &schemaNode{Type: "boolean"}
 	default:
 		n = &schemaNode{Type: "string", Enum: f.enum}
 		if f.enum == nil {

@@ -10,12 +10,13 @@ import (
 	"tenantctl/internal/tenant"
 )
 
-// Secret is a value that the file refers to but doesn't hold: a connection string by ${VAR} or by the name of a file. It is
+// Secret is a value that the file refers to but doesn't hold: a connection string or address by ${VAR} or by the name of a file. It is
 // resolved when it is used. However it is printed, what it refers to doesn't show.
 type Secret struct {
 	text     string // with references; the file's name where fromFile
 	fromFile bool
 	literal  string // given by flag or environment instead; no reference
+	verbatim bool   // values are put in as they are: the text around them is no connection string
 	path     string
 	place    Place
 }
@@ -63,7 +64,7 @@ func (s Secret) Resolve(env func(string) (string, bool), readFile func(string) (
 		return s.literal, nil
 	}
 	if s.IsZero() {
-		return "", errors.New("no connection string is given")
+		return "", errors.New("no connection string or address is given")
 	}
 	value, err := s.expand(env)
 	if err != nil || !s.fromFile {
@@ -94,7 +95,7 @@ func (s Secret) expand(env func(string) (string, bool)) (string, error) {
 			return "", tenant.WithHint(s.problem(fmt.Sprintf("the variable %s %s", r.name, state), nil), s.exportHint(r))
 		}
 		b.WriteString(s.text[rest:r.start])
-		if s.fromFile {
+		if s.fromFile || s.verbatim {
 			b.WriteString(value)
 		} else {
 			b.WriteString(quoterAt(s.text, r)(value))
@@ -108,7 +109,9 @@ func (s Secret) expand(env func(string) (string, bool)) (string, error) {
 func (s Secret) exportHint(r reference) string {
 	example := "VALUE"
 	switch {
-	case s.fromFile || r.start > 0 || r.end < len(s.text):
+	case s.fromFile || s.verbatim || r.start > 0 || r.end < len(s.text):
+	case strings.HasPrefix(s.path, "rollout."):
+		example = "'https://host/path'"
 	case strings.HasPrefix(s.path, "broker."):
 		example = "'amqp://user:password@host:5672/'"
 	default:

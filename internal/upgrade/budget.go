@@ -22,7 +22,7 @@ type budget struct {
 
 // newBudget is what a wave of so many tenants may spend: the lesser of both bounds, a percentage rounded up.
 func newBudget(b config.Budget, size int) *budget {
-	return &budget{allowed: min(b.Failures, (size*b.Percent+99)/100), size: size}
+	return &budget{allowed: min(b.Failures, (size*b.Percent+99)/100), consecutive: b.Consecutive, size: size}
 }
 
 // count notes an outcome and tells whether the wave may begin further tenants.
