@@ -32,6 +32,18 @@ func (p *Provisioner) Hands(spec tenant.Spec, service string) (Hands, error) {
 	return Hands{Role: owner, Path: []string{spec.Schema, Ext}, Grants: fill.Replace(missingGrants)}, nil
 }
 
+// Owner is the role that owns what a service's stream makes, in every tenant's schema.
+func (p *Provisioner) Owner(service string) string { return p.names.owner(service) }
+
+// Lifted is the role that owns what was lifted into a tenant's schema. A name too long for a role owns nothing.
+func (p *Provisioner) Lifted(name tenant.Name) string {
+	role, err := name.RoleFor(p.RolePrefix, liftedRole)
+	if err != nil {
+		return ""
+	}
+	return role
+}
+
 // missingGrants is wantedOn for everything in a schema at once. The way in is what depends on the schema, as in objects.sql.
 const missingGrants = `do $grants$
 declare

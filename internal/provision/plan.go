@@ -18,6 +18,9 @@ type Step struct {
 	SQL      []string `json:"sql,omitempty"`
 }
 
+// Access tells that a step is about who may do what, and makes no objects.
+func (s Step) Access() bool { return s.Name != stepObjects && s.Name != stepReplay }
+
 // Plan is what has to be done for a tenant to be as declared. It is data: it can be shown, kept and compared.
 type Plan struct {
 	Tenant   tenant.Name `json:"tenant"`
@@ -200,7 +203,8 @@ func (pl *planner) schema(name string) []string {
 	case !there:
 		sql = append(sql, "create schema "+quoted, "comment on schema "+quoted+" is "+postgres.Literal(pl.mark))
 	case schema.Owner != pl.admin():
-		sql = append(sql, "alter schema "+quoted+" owner to "+postgres.Ident(pl.admin()))
+		// The administrator itself may be allowed what the role that it acts as isn't.
+		sql = append(sql, "reset role", "alter schema "+quoted+" owner to "+postgres.Ident(pl.admin()), setRole(pl.admin()))
 	}
 	wanted := privileges{}
 	for _, service := range pl.services {

@@ -181,7 +181,7 @@ func (p *Provisioner) execute(ctx context.Context, spec tenant.Spec, plan Plan) 
 		if err != nil {
 			return fmt.Errorf("connect: %w", err)
 		}
-		err = p.replay(ctx, conn.Conn(), spec.Schema, service, recorded)
+		err = p.replay(ctx, conn.Conn(), spec.Schema, service, p.versionsOf(plan.replay)[service], recorded)
 		conn.Release()
 		if err != nil {
 			return err

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -77,7 +79,7 @@ func (p *Provisioner) makeTemplate(ctx context.Context, key string, services []s
 		return "", "", err
 	}
 	name = templateName()
-	if err := p.buildTemplate(ctx, conn, name, services); err != nil {
+	if err := p.buildTemplate(ctx, conn, name, p.versionsOf(services)); err != nil {
 		return "", "", errors.Join(err, p.dropTemplate(context.WithoutCancel(ctx), conn, name))
 	}
 	script, err = p.scriptTemplate(ctx, conn, name, services)
@@ -113,17 +115,50 @@ func (p *Provisioner) makeTemplateSchema(ctx context.Context, conn *pgxpool.Conn
 	return nil
 }
 
-// buildTemplate applies the files.
-func (p *Provisioner) buildTemplate(ctx context.Context, conn *pgxpool.Conn, name string, services []string) error {
+// buildTemplate applies the files of services up to versions.
+func (p *Provisioner) buildTemplate(ctx context.Context, conn *pgxpool.Conn, name string, versions map[string]uint64) error {
 	if err := p.makeTemplateSchema(ctx, conn, name); err != nil {
 		return err
 	}
-	for _, service := range services {
-		if err := p.replay(ctx, conn.Conn(), name, service, unrecorded); err != nil {
+	for _, service := range p.inOrder(slices.Sorted(maps.Keys(versions))) {
+		if err := p.replay(ctx, conn.Conn(), name, service, versions[service], unrecorded); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// versionsOf are those that new tenants get.
+func (p *Provisioner) versionsOf(services []string) map[string]uint64 {
+	versions := make(map[string]uint64, len(services))
+	for _, service := range services {
+		if s, ok := p.streams[service]; ok {
+			versions[service] = p.version(s)
+		}
+	}
+	return versions
+}
+
+// Throwaway makes a schema from the services' files up to versions, as tenants' schemas are made, lends it, and drops it. A
+// process that dies meanwhile leaves it to the next one that makes a template or a throw-away schema.
+func (p *Provisioner) Throwaway(ctx context.Context, versions map[string]uint64, use func(ctx context.Context, conn *pgx.Conn, schema string) error) (err error) {
+	if err := p.Prepare(ctx); err != nil {
+		return err
+	}
+	conn, err := p.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Release()
+	if err := p.sweepTemplates(ctx, conn); err != nil {
+		return err
+	}
+	name := templateName()
+	defer func() { err = errors.Join(err, p.dropTemplate(context.WithoutCancel(ctx), conn, name)) }()
+	if err := p.buildTemplate(ctx, conn, name, versions); err != nil {
+		return err
+	}
+	return use(ctx, conn.Conn(), name)
 }
 
 // recording says whether the instance keeps what a schema was made from: not for templates, which are dropped.
@@ -134,8 +169,8 @@ const (
 	unrecorded recording = false
 )
 
-// replay applies a service's files in a schema.
-func (p *Provisioner) replay(ctx context.Context, conn *pgx.Conn, schema, service string, record recording) error {
+// replay applies a service's files up to a version in a schema.
+func (p *Provisioner) replay(ctx context.Context, conn *pgx.Conn, schema, service string, to uint64, record recording) error {
 	s, err := p.stream(service)
 	if err != nil {
 		return err
@@ -145,7 +180,7 @@ func (p *Provisioner) replay(ctx context.Context, conn *pgx.Conn, schema, servic
 	}
 	_, err = stream.Apply(ctx, conn, stream.Target{
 		Schema: schema, Role: p.names.owner(service), Path: []string{schema, Ext}, Record: bool(record),
-	}, s, p.version(s))
+	}, s, to)
 	return err
 }
 
