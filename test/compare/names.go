@@ -164,7 +164,7 @@ func (n *names) rewrite(s string, anyConstant, lenient bool) string {
 		case comment:
 			b.WriteString(t.open + n.rewrite(t.value, anyConstant, true) + t.end)
 		case text:
-			b.WriteString(t.open + n.constant(t.value, anyConstant, lenient || isData(list[i+1:])) + t.end)
+			b.WriteString(t.open + n.constant(t.value, anyConstant, lenient || isData(list[i+1:]) || isProse(list, i)) + t.end)
 		case word, quoted:
 			b.WriteString(n.reference(list, i, lenient, aliases))
 		default:
@@ -195,6 +195,20 @@ func isData(rest []token) bool {
 		b.WriteString(t.raw)
 	}
 	return strings.HasPrefix(b.String(), "::text") && !strings.HasPrefix(b.String(), "::text)::reg")
+}
+
+// isProse: the constant is compared with something, or is a sentence that begins as no statement does. Either form will do.
+func isProse(list []token, i int) bool {
+	if before := neighbor(list, i, -1); before >= 0 && (list[before].raw == "=" || list[before].raw == "<>") {
+		return true
+	}
+	first, rest, sentence := strings.Cut(strings.TrimSpace(list[i].value), " ")
+	return sentence && !statementWords[strings.ToLower(first)] && !strings.HasPrefix(first, "(") && !strings.Contains(rest, ";")
+}
+
+var statementWords = map[string]bool{
+	"select": true, "insert": true, "update": true, "delete": true, "with": true, "from": true, "join": true, "into": true, "where": true, "and": true,
+	"create": true, "alter": true, "drop": true, "truncate": true, "lock": true, "refresh": true, "do": true, "perform": true, "begin": true,
 }
 
 func (n *names) constant(value string, anyConstant, lenient bool) string {

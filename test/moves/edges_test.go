@@ -14,24 +14,12 @@ import (
 	"tenantctl/test/fixture"
 )
 
-// shortfalls are edges that a move doesn't yet get right; docs/limits.md says so to whoever moves a database.
-var shortfalls = map[string]string{
-	"literal_text.sql":       "text within a view or function that is data and names an existing table",
-	"concatenated_name.sql":  "a schema's name put together from pieces at run time",
-	"ambiguous_overload.sql": "a function of the client with the name and schema of an extension's",
-	"ambiguous_literal.sql":  "a constant that is a schema's name, used as data and for the catalog in one routine",
-	"ambiguous_alias.sql":    "a variable or label with the name of a schema and a field with the name of one of its tables",
-}
-
 // Each edge is refused by name, reported by name, or moved so that nothing differs; never carried wrongly without a word.
 func TestEdges(t *testing.T) {
 	t.Parallel()
 	for _, edge := range fixture.Edges(t) {
 		t.Run(filepath.Base(edge.Name), func(t *testing.T) {
 			t.Parallel()
-			if why, known := shortfalls[filepath.Base(edge.Name)]; known {
-				t.Skip("known shortfall: " + why)
-			}
 			if edge.Needs != "" && localtestSetting(t, edge.Needs) == "0" {
 				t.Skipf("the test server has %s = 0", edge.Needs)
 			}

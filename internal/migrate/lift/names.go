@@ -14,15 +14,38 @@ var namesSQL string
 // names is what can be named with a schema in a database, and whose it is.
 type names struct {
 	schemas map[string]bool
-	objects map[qualified]string // value: extension that owns it, or ""
+	objects map[qualified]owners
 }
 
-type qualified struct{ schema, name string }
+// qualified is a name in a schema. Functions and operators are apart from all else: a table may be called as a function is.
+type qualified struct {
+	schema, name string
+	called       bool
+}
+
+// owners tells whose the objects of one name are: the client's, an extension's, or both, which only functions and operators can be.
+type owners struct {
+	own       bool
+	extension string // "": none
+}
+
+// there tells that the schema has the name at all.
+func (o owners) there() bool { return o.own || o.extension != "" }
+
+// calls tells that some schema has a function of this name.
+func (n *names) calls(name string) bool {
+	for object := range n.objects {
+		if object.called && object.name == name {
+			return true
+		}
+	}
+	return false
+}
 
 // holdsExtension tells a schema in which an extension has objects.
 func (n *names) holdsExtension(schema string) bool {
-	for object, extension := range n.objects {
-		if object.schema == schema && extension != "" {
+	for object, owners := range n.objects {
+		if object.schema == schema && owners.extension != "" {
 			return true
 		}
 	}
@@ -31,12 +54,13 @@ func (n *names) holdsExtension(schema string) bool {
 
 // readNames lists every nameable object outside the system's schemas.
 func readNames(ctx context.Context, db postgres.Querier) (*names, error) {
-	found := &names{schemas: map[string]bool{}, objects: map[qualified]string{}}
-	var schema, name, extension string
-	err := postgres.Each(ctx, db, namesSQL, nil, []any{&schema, &name, &extension}, func() error {
-		found.schemas[schema] = true
-		if name != "" {
-			found.objects[qualified{schema, name}] = extension
+	found := &names{schemas: map[string]bool{}, objects: map[qualified]owners{}}
+	var object qualified
+	var owner owners
+	err := postgres.Each(ctx, db, namesSQL, nil, []any{&object.schema, &object.name, &object.called, &owner.own, &owner.extension}, func() error {
+		found.schemas[object.schema] = true
+		if object.name != "" {
+			found.objects[object] = owner
 		}
 		return nil
 	})

@@ -83,7 +83,7 @@ func (o Options) inScratch(ctx context.Context, dsn string, statements []ddl.Sta
 			return nil, err
 		}
 	}
-	rewriter := &rewriter{renaming: o.Renaming}
+	rewriter := &rewriter{renaming: o.Renaming, path: o.Catalog.SearchPath}
 	if rewriter.names, err = readNames(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -113,6 +113,7 @@ func (o Options) inScratch(ctx context.Context, dsn string, statements []ddl.Sta
 	if script.Sequences, err = sequences(ctx, conn, o.Renaming); err != nil {
 		return nil, err
 	}
+	rewriter.program = readProgram(pre)
 	script.Pre, script.Post = rewriter.section(pre, o.Renaming), rewriter.section(post, o.Renaming)
 	script.fixPaths(evaluated)
 	script.Rewrites = append(script.Rewrites, rewriter.rewrites...)

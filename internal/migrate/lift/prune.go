@@ -16,8 +16,8 @@ import (
 //go:embed sql/prune.sql
 var pruneSQL string
 
-// routine is a function or a type that may be needed by what is selected.
-type routine struct {
+// candidate is a function or a type that may be needed by what is selected.
+type candidate struct {
 	OID    uint32
 	Drop   string // the statement that drops it
 	Name   string
@@ -108,7 +108,7 @@ func dropUnused(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return fmt.Errorf("list routines and types: %w", err)
 	}
-	routines, err := pgx.CollectRows(rows, pgx.RowToStructByPos[routine])
+	routines, err := pgx.CollectRows(rows, pgx.RowToStructByPos[candidate])
 	if err != nil {
 		return fmt.Errorf("list routines and types: %w", err)
 	}
@@ -129,7 +129,7 @@ func dropUnused(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // keepNamed marks what a needed routine names in its text, and what that names in turn.
-func keepNamed(routines []routine) {
+func keepNamed(routines []candidate) {
 	for changed := true; changed; {
 		changed = false
 		for i := range routines {

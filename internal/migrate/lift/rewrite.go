@@ -3,6 +3,7 @@ package lift
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"tenantctl/internal/migrate/ddl"
@@ -22,24 +23,36 @@ type Rewrite struct {
 type rewriter struct {
 	names    *names // of the legacy database
 	renaming Renaming
+	path     []string // schemas that the legacy application finds without naming them
+	program  program
 
 	rewrites []Rewrite
 	findings []inspect.Finding
-	object   string // what is being rewritten
+	object   string   // what is being rewritten
+	routine  *routine // that is being rewritten; nil: something else
+	resolves bool     // it could use a text as a name: it runs statements held as text, or asks the catalog
 }
+
+// resolving are the words without which a routine or a view has no way of making a name of a text, other than its callers'.
+var resolving = regexp.MustCompile(`\b(execute|format|quote_ident|dblink\w*|query_to_xml\w*|to_reg\w+|nextval|currval|setval|set_config|nspname|schemaname|\w+_schema|regclass|regnamespace|regproc|regprocedure|regtype)\b`)
 
 // statement rewrites the text references of one definition. Names outside of strings are PostgreSQL's own work already.
 func (r *rewriter) statement(s ddl.Statement) ddl.Statement {
 	if s.Kind == "COMMENT" || s.Kind == "TYPE" { // prose, and labels of enums
 		return s
 	}
-	r.object = s.Object()
-	routine := s.Kind == "FUNCTION" || s.Kind == "PROCEDURE"
-	if routine {
+	r.object, r.routine, r.resolves = s.Object(), nil, true
+	switch s.Kind {
+	case "FUNCTION", "PROCEDURE":
 		if language := languageOf(s.SQL); language != "sql" && language != "plpgsql" {
 			r.foreignBody(s, language)
 			return s
 		}
+		r.routine = readRoutine(s)
+		r.resolves = r.routine != nil && r.routine.body != nil && resolving.MatchString(r.routine.body.lower(0, len(r.routine.body.tokens)))
+		r.pieces()
+	case "VIEW", "MATERIALIZED VIEW", "RULE":
+		r.resolves = resolving.MatchString(strings.ToLower(s.SQL))
 	}
 	s.SQL = r.text(s.SQL, depthDefinition)
 	return s
@@ -50,44 +63,53 @@ type depth int
 
 const (
 	depthDefinition depth = iota
-	depthBody             // SQL in a body or a string
+	depthBody             // the body of a routine
+	depthString           // SQL in a string
 	depthWords            // a string that may hold anything: only what the legacy database has counts as a name
 )
 
 // text rewrites SQL text: names qualified by a legacy schema (below the definition's own level) and the strings in it.
 func (r *rewriter) text(sql string, level depth) string {
 	var out strings.Builder
-	tokens := significant(sql)
-	kept := 0
-	replace := func(token lexer.Token, with string) {
-		out.WriteString(sql[kept:token.Pos])
-		out.WriteString(with)
-		kept = token.End()
+	c := newCode(sql)
+	c.heading = level == depthDefinition && r.routine != nil
+	if level == depthBody {
+		c.routine = r.routine
 	}
-	for i := 0; i < len(tokens); i++ {
-		token := tokens[i]
+	kept := 0
+	replace := func(from, to int, with string) {
+		out.WriteString(sql[kept:c.at(from).Pos] + with)
+		kept = c.at(to).End()
+	}
+	for i := 0; i < len(c.tokens); i++ {
+		token := c.at(i)
 		switch {
 		case token.Kind == lexer.String && (token.Form == lexer.Bit || token.Form == lexer.Hex):
-		case beginsPath(tokens, i):
-			end := pathEnd(tokens, i)
-			if with, ok := r.path(tokens[i:end]); ok {
-				r.note(sql[token.Pos:tokens[end-1].End()], with)
-				out.WriteString(sql[kept:token.Pos] + with)
-				kept = tokens[end-1].End()
+		case beginsPath(c.tokens, i):
+			end := pathEnd(c.tokens, i)
+			if with, ok := r.searchPath(c.tokens[i:end]); ok {
+				r.note(sql[token.Pos:c.at(end-1).End()], with)
+				replace(i, end-1, with)
 			}
 			i = end - 1
-		case token.Kind == lexer.String && isPathArgument(tokens, i):
-			if with, ok := r.path(significant(token.Value())); ok {
+		case token.Kind == lexer.String && isPathArgument(c.tokens, i):
+			if with, ok := r.searchPath(significant(token.Value())); ok {
 				r.note(token.Text, with)
-				replace(token, postgres.Literal(with))
+				replace(i, i, postgres.Literal(with))
 			}
-		case token.Kind == lexer.String:
-			if with, ok := r.literal(sql, tokens, i); ok {
-				replace(token, with)
+		case token.Kind == lexer.String && c.heading && c.is(i-1, "as"):
+			if changed := r.text(token.Value(), depthBody); changed != token.Value() {
+				replace(i, i, requote(token, changed))
+			}
+		case token.Kind == lexer.String && level != depthWords:
+			if end, with, ok := r.constant(c, i); ok {
+				replace(i, end, with)
+				i = end
 			}
 		case level != depthDefinition && token.Kind == lexer.Identifier:
-			if with, ok := r.qualifier(tokens, i, level); ok {
-				replace(token, with)
+			if end, with, ok := r.qualifier(c, i, level); ok {
+				replace(i, end, with)
+				i = end
 			}
 		}
 	}
@@ -105,98 +127,108 @@ func significant(sql string) []lexer.Token {
 	return tokens
 }
 
-// literal rewrites a string that names a schema or holds SQL that does.
-func (r *rewriter) literal(sql string, tokens []lexer.Token, i int) (string, bool) {
-	token := tokens[i]
-	value := token.Value()
-	if _, legacy := r.renaming.Schemas[value]; legacy {
-		return r.schemaName(token, value, r.codeOf() && talksOfSchemas(sql, tokens, i))
+// qualifier rewrites "s" of "s.name" where s is a legacy schema and name lies in it; end is the last token that is replaced. Any name
+// behind "public." counts, and so does nothing at all, as in 'create table public.' || name.
+func (r *rewriter) qualifier(c *code, i int, level depth) (end int, with string, ok bool) {
+	if !c.symbol(i+1, ".") || c.symbol(i-1, ".") {
+		return 0, "", false
 	}
-	// In a definition that holds values, a name counts where it is a function's argument, as in nextval('public.s'::text).
-	argument := i > 0 && (tokens[i-1].IsSymbol("(") || strings.HasPrefix(r.object, "TRIGGER "))
-	if !r.mentionsSchema(value) || (!r.codeOf() && !argument) {
-		return "", false
+	schema := c.at(i).Value()
+	target, carried := r.renaming.Schemas[schema]
+	if !carried && !r.names.schemas[schema] {
+		return 0, "", false
 	}
-	level := depthWords
-	if isBody := token.Form == lexer.Dollar && r.codeOf(); isBody || readsAsSQL(value) {
-		level = depthBody
+	if i+2 >= len(c.tokens) {
+		if !carried {
+			return 0, "", false
+		}
+		r.note(c.at(i).Text+".", ident(target)+".")
+		return i, ident(target), true
 	}
-	changed := r.text(value, level)
-	if changed == value {
-		return "", false
+	name := nameAfter(c.tokens, i+2)
+	if isOperator := c.is(i-2, "operator"); c.at(i+2).Kind == lexer.Symbol && !isOperator {
+		name = "" // a place that format() fills, not an operator
 	}
-	return requote(token, changed), true
+	owners, relation := r.owners(c, i, schema, name)
+	if level != depthWords {
+		switch c.placeOf(i, relation) {
+		case ofField:
+			return 0, "", false
+		case doubtful:
+			r.refuse("text-alias", fmt.Sprintf("says %s.%s, and has %s as a word of its own as well as the name of a schema: which one is meant can't be told", schema, name, schema),
+				"give the variable, alias or column there another name")
+			return 0, "", false
+		}
+	}
+	switch {
+	case owners.own && owners.extension != "":
+		return r.overloaded(c, i, schema, name)
+	case owners.extension != "":
+		target = r.renaming.Extensions[owners.extension]
+	case !carried || (!owners.own && name != "" && (schema != "public" || level == depthWords)):
+		return 0, "", false
+	case !owners.own && name != "":
+		r.warn("text-dangling", fmt.Sprintf("names %s.%s, which the legacy database doesn't have either; it now names %s.%s", schema, name, target, name), "")
+	}
+	r.note(c.at(i).Text+"."+name, ident(target)+"."+name)
+	return i, ident(target), true
 }
 
-// codeOf tells definitions that hold statements from those that hold values.
-func (r *rewriter) codeOf() bool {
-	for _, kind := range []string{"FUNCTION", "PROCEDURE", "VIEW", "MATERIALIZED VIEW", "RULE"} {
-		if strings.HasPrefix(r.object, kind+" ") {
+// owners tells whose a name is. Where it is called, a function's or operator's name goes first, elsewhere any other.
+func (r *rewriter) owners(c *code, i int, schema, name string) (found owners, relation bool) {
+	other, called := r.names.objects[qualified{schema, name, false}], r.names.objects[qualified{schema, name, true}]
+	calls := (c.symbol(i+3, "(") && !c.relationAt(i)) || c.is(i-2, "operator")
+	if (calls && called.there()) || !other.there() {
+		return called, other.there()
+	}
+	return other, true
+}
+
+// overloaded deals with a name that functions of the client's and of an extension's share: one reference means the tenant's schema, the
+// next one the extensions'. Without its schema it finds both, as it did, where the search path leads to them.
+func (r *rewriter) overloaded(c *code, i int, schema, name string) (end int, with string, ok bool) {
+	if c.is(i-2, "operator") || !c.symbol(i+3, "(") || !r.onPath(schema) || r.elsewhere(schema, name) {
+		r.refuse("text-overload", fmt.Sprintf("names %s.%s, which both the client and an extension have there; after the move they are in two schemas, and which one is meant depends on the arguments", schema, name),
+			"leave the schema out (the search path finds both), or give the client's another name")
+		return 0, "", false
+	}
+	r.note(schema+"."+name, name)
+	return i + 1, "", true
+}
+
+// onPath tells that what is being rewritten finds the names of a schema without it.
+func (r *rewriter) onPath(schema string) bool {
+	if r.routine == nil {
+		return slices.Contains(r.path, schema)
+	}
+	if body := r.routine.body; body != nil && strings.Contains(body.lower(0, len(body.tokens)), "search_path") {
+		return false // it changes the path itself
+	}
+	d := r.routine.definition
+	for i := range d.tokens {
+		if beginsPath(d.tokens, i) {
+			return slices.ContainsFunc(d.tokens[i:pathEnd(d.tokens, i)], func(t lexer.Token) bool { return t.Value() == schema || t.Value() == r.renaming.Schemas[schema] })
+		}
+	}
+	return slices.Contains(r.path, schema)
+}
+
+// elsewhere tells that another schema has a function of the same name.
+func (r *rewriter) elsewhere(schema, name string) bool {
+	for object := range r.names.objects {
+		if object.called && object.name == name && object.schema != schema {
 			return true
 		}
 	}
 	return false
 }
 
-// schemaName decides about a string that is a schema's name and nothing else: it is rewritten where its statement talks
-// of schemas, and left and reported where it may be plain data.
-func (r *rewriter) schemaName(token lexer.Token, value string, talk bool) (string, bool) {
-	if talk {
-		with := postgres.Literal(r.renaming.Schemas[value])
-		r.note(token.Text, with)
-		return with, true
-	}
-	if r.codeOf() {
-		r.findings = append(r.findings, inspect.Finding{
-			Severity: inspect.Warning, Code: "text-schema-name", Object: r.object,
-			Message: fmt.Sprintf("holds the text %s, which is also the name of a schema; it was left as data", token.Text),
-		})
-	}
-	return "", false
-}
-
-// qualifier rewrites "s" of "s.name" where s is a legacy schema and name lies in it. Any name behind "public." counts, and
-// so does nothing at all, as in 'create table public.' || name: public is no name of a variable.
-func (r *rewriter) qualifier(tokens []lexer.Token, i int, level depth) (string, bool) {
-	if i+1 >= len(tokens) || !tokens[i+1].IsSymbol(".") || (i > 0 && tokens[i-1].IsSymbol(".")) {
-		return "", false
-	}
-	schema := tokens[i].Value()
-	target, carried := r.renaming.Schemas[schema]
-	if !carried && !r.names.schemas[schema] {
-		return "", false
-	}
-	if i+2 >= len(tokens) {
-		if !carried {
-			return "", false
-		}
-		r.note(tokens[i].Text+".", ident(target)+".")
-		return ident(target), true
-	}
-	name := nameAfter(tokens, i+2)
-	extension, known := r.names.objects[qualified{schema, name}]
-	if isOperator := i > 1 && tokens[i-2].Is("operator"); tokens[i+2].Kind == lexer.Symbol && !isOperator {
-		extension, known = "", false // a place that format() fills, not an operator
-		name = ""
-	}
-	switch {
-	case known && extension != "":
-		target = r.renaming.Extensions[extension]
-	case !carried || (!known && name != "" && (schema != "public" || level == depthWords)):
-		return "", false
-	case !known && name != "":
-		r.findings = append(r.findings, inspect.Finding{
-			Severity: inspect.Warning, Code: "text-dangling", Object: r.object,
-			Message: fmt.Sprintf("names %s.%s, which the legacy database doesn't have either; it now names %s.%s", schema, name, target, name),
-		})
-	}
-	r.note(tokens[i].Text+"."+name, ident(target)+"."+name)
-	return ident(target), true
-}
-
 // nameAfter is the name at a position, or the operator there.
 func nameAfter(tokens []lexer.Token, i int) string {
-	if tokens[i].Kind == lexer.Identifier {
+	switch {
+	case i < 0 || i >= len(tokens):
+		return ""
+	case tokens[i].Kind == lexer.Identifier:
 		return tokens[i].Value()
 	}
 	return tokens[i].Text
@@ -206,26 +238,23 @@ func (r *rewriter) note(from, to string) {
 	r.rewrites = append(r.rewrites, Rewrite{Object: r.object, From: from, To: to})
 }
 
-// mentionsSchema is a cheap test for text that may name a legacy schema.
-func (r *rewriter) mentionsSchema(text string) bool {
-	folded := strings.ToLower(text)
-	for schema := range r.names.schemas {
-		if strings.Contains(folded, strings.ToLower(schema)) {
-			return true
-		}
+func (r *rewriter) refuse(code, message, hint string) { r.find(inspect.Refusal, code, message, hint) }
+
+func (r *rewriter) warn(code, message, hint string) { r.find(inspect.Warning, code, message, hint) }
+
+func (r *rewriter) find(severity inspect.Severity, code, message, hint string) {
+	finding := inspect.Finding{Severity: severity, Code: code, Object: r.object, Message: message, Hint: hint}
+	if !slices.Contains(r.findings, finding) {
+		r.findings = append(r.findings, finding)
 	}
-	return false
 }
 
 // foreignBody looks at a routine in a language that isn't SQL: its text isn't ours to rewrite.
 func (r *rewriter) foreignBody(s ddl.Statement, language string) {
-	for schema := range r.renaming.Schemas {
+	for _, schema := range sortedKeys(r.renaming.Schemas) {
 		if strings.Contains(s.SQL, schema+".") && strings.Contains(bodyOf(s.SQL), schema+".") {
-			r.findings = append(r.findings, inspect.Finding{
-				Severity: inspect.Refusal, Code: "text-language", Object: r.object,
-				Message: fmt.Sprintf("its %s body names schema %s as text, which can't be rewritten safely", language, schema),
-				Hint:    "leave the schema out of the body (the search path finds the name), or leave the function behind",
-			})
+			r.refuse("text-language", fmt.Sprintf("its %s body names schema %s as text, which can't be rewritten safely", language, schema),
+				"leave the schema out of the body (the search path finds the name), or leave the function behind")
 		}
 	}
 }
@@ -259,42 +288,4 @@ func languageOf(sql string) string {
 		}
 	}
 	return ""
-}
-
-// readsAsSQL tells a string that holds a statement from one that holds anything else.
-func readsAsSQL(text string) bool {
-	for _, token := range significant(text) {
-		for _, word := range []string{"select", "insert", "update", "delete", "from", "into", "table", "call", "execute", "perform", "refresh", "begin", "view", "function", "sequence"} {
-			if token.Is(word) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// schemaWords are what a statement says when a string equal to a schema's name means the schema.
-var schemaWords = []string{ //nolint:gochecknoglobals // a constant list
-	"%i", "quote_ident", "nspname", "_schema", "schemaname", "schema_name", "regnamespace", "search_path",
-}
-
-// talksOfSchemas tells whether the statement around a token, from semicolon to semicolon, talks of schemas.
-func talksOfSchemas(sql string, tokens []lexer.Token, i int) bool {
-	from, to := 0, len(sql)
-	for at, token := range tokens {
-		switch {
-		case !token.IsSymbol(";"):
-		case at < i:
-			from = token.End()
-		case at > i && token.Pos < to:
-			to = token.Pos
-		}
-	}
-	folded := strings.ToLower(sql[from:to])
-	for _, word := range schemaWords {
-		if strings.Contains(folded, word) {
-			return true
-		}
-	}
-	return false
 }
