@@ -143,7 +143,7 @@ func (f *Factory) begin(ctx context.Context, opts *upgradeOptions, u *upgrade.Up
 	if err := f.confirm(ctx, "Upgrade them?", "upgrade"); err != nil {
 		return err
 	}
-	rollout, err := u.Begin(ctx, proposal, opts.Reason, opts.Selection.All, opts.Supersede)
+	rollout, err := u.Begin(ctx, proposal, upgrade.BeginOptions{Reason: opts.Reason, Whole: opts.Selection.All, Supersede: opts.Supersede})
 	if err != nil {
 		return err
 	}

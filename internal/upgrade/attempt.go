@@ -201,7 +201,7 @@ func (a *attempt) judge(ctx context.Context, err error) {
 	var there bool
 	if conn.QueryRow(ctx, `select to_regnamespace($1) is not null`, postgres.Ident(a.outcome.Schema)).Scan(&there) == nil && !there {
 		a.outcome.Result, a.outcome.Failure, a.outcome.err = Skipped, nil, nil
-		a.outcome.Note = "its schema was dropped meanwhile"
+		a.outcome.Note = droppedNote
 		return
 	}
 	if postgres.Code(err) == lockNotAvailable {

@@ -92,9 +92,10 @@ func (u *Upgrader) passage(ctx context.Context, r *Rollout, wave Wave, began tim
 		if o.Wave == wave.Number && !slices.Contains(instances, o.Instance) {
 			instances = append(instances, o.Instance)
 		}
-		if o.Result == Upgraded {
+		switch o.Result { //nolint:exhaustive // the others neither tell anything nor are still to come
+		case Upgraded:
 			p.Upgraded = append(p.Upgraded, o)
-		} else if o.Result == Pending {
+		case Pending:
 			p.Waiting = append(p.Waiting, o)
 		}
 	}

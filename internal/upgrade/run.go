@@ -19,8 +19,17 @@ type Report struct {
 	Judgements []WaveJudgement `json:"judgements,omitempty"`
 }
 
+// BeginOptions say what else is recorded of a rollout.
+type BeginOptions struct {
+	Reason string
+	// Whole tells that the whole fleet was meant: new tenants get its versions, and those made meanwhile come along.
+	Whole bool
+	// Supersede begins it in the place of one that isn't finished.
+	Supersede bool
+}
+
 // Begin records a rollout. Where another one isn't finished, it is tenant.ErrConflict, unless that one is to be superseded.
-func (u *Upgrader) Begin(ctx context.Context, p Proposal, reason string, whole, supersede bool) (Rollout, error) {
+func (u *Upgrader) Begin(ctx context.Context, p Proposal, opts BeginOptions) (Rollout, error) {
 	lease, err := u.lease(ctx)
 	if err != nil {
 		return Rollout{}, err
@@ -31,7 +40,7 @@ func (u *Upgrader) Begin(ctx context.Context, p Proposal, reason string, whole, 
 		return Rollout{}, err
 	}
 	if err == nil && last.State.Unfinished() {
-		if !supersede || last.State == Reverting {
+		if !opts.Supersede || last.State == Reverting {
 			return Rollout{}, tenant.WithHint(fmt.Errorf("rollout %s is %s: %w", last.ID, last.State, tenant.ErrConflict),
 				fmt.Sprintf("go on with it: `tenantctl upgrade --resume`; undo it: `tenantctl upgrade --rollback %s`; or begin this one in its place: --supersede", last.ID))
 		}
@@ -40,7 +49,7 @@ func (u *Upgrader) Begin(ctx context.Context, p Proposal, reason string, whole, 
 			return Rollout{}, err
 		}
 	}
-	r := Rollout{Whole: whole, Targets: p.Targets, Waves: p.Waves, Actor: u.Actor, Reason: reason}
+	r := Rollout{Whole: opts.Whole, Targets: p.Targets, Waves: p.Waves, Actor: u.Actor, Reason: opts.Reason}
 	if err := u.Store.create(ctx, &r, p.Tenants); err != nil {
 		return Rollout{}, err
 	}

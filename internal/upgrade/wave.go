@@ -95,6 +95,9 @@ func (w *waveRun) settle(tenants []*Outcome) []*Outcome {
 			continue
 		}
 		t.Result, t.Note, t.Failure, t.err = outcome.Result, outcome.Note, nil, nil
+		if w.dropped(t) {
+			t.Note = droppedNote
+		}
 		if !concerned {
 			t.Result = Unchanged
 			t.now = map[string]tenant.Version{}
@@ -108,6 +111,18 @@ func (w *waveRun) settle(tenants []*Outcome) []*Outcome {
 		w.end(t)
 	}
 	return rest
+}
+
+const droppedNote = "its schema was dropped meanwhile"
+
+// dropped tells that a tenant had tables when the rollout was planned, and has none now.
+func (w *waveRun) dropped(t *Outcome) bool {
+	for service := range t.Before {
+		if !w.stands[t.Tenant][service].Table {
+			return true
+		}
+	}
+	return false
 }
 
 // end counts and records an outcome.
