@@ -20,9 +20,14 @@ func (u *Upgrader) Revert(ctx context.Context, id string) (Report, error) {
 			return fmt.Errorf("rollout %s is rolled back already: %w", r.ID, tenant.ErrConflict)
 		}
 		u.Targets = r.Targets
-		touched, err := u.touched(ctx, r)
+		touched, back, err := u.touched(ctx, r)
 		if err != nil {
 			return err
+		}
+		if r.State == Reverting {
+			if err := u.noteBack(ctx, r, back); err != nil {
+				return err
+			}
 		}
 		r.State, r.Error = Reverting, ""
 		if err := u.Store.save(ctx, r); err != nil {
@@ -35,38 +40,53 @@ func (u *Upgrader) Revert(ctx context.Context, id string) (Report, error) {
 	})
 }
 
-// touched are the tenants that have what the rollout brought, last first.
-func (u *Upgrader) touched(ctx context.Context, r *Rollout) ([]*Outcome, error) {
+// noteBack writes down those that an earlier run took back and had no time to write down.
+func (u *Upgrader) noteBack(ctx context.Context, r *Rollout, back []*Outcome) error {
+	var outcomes []Outcome
+	for _, o := range back {
+		if o.Result == Upgraded || o.Result == Failed || o.Result == Deferred {
+			o.Result, o.Failure, o.Attempts = Reverted, nil, 0
+			outcomes = append(outcomes, *o)
+		}
+	}
+	if len(outcomes) == 0 {
+		return nil
+	}
+	return (&recorder{Upgrader: u, rollout: r.ID}).write(ctx, outcomes)
+}
+
+// touched are the tenants that have what the rollout brought, last first, and those that are where they were before it.
+func (u *Upgrader) touched(ctx context.Context, r *Rollout) (touched, back []*Outcome, err error) {
 	if err := u.checkTargets(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	all, err := u.Store.Outcomes(ctx, r.ID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	stands, err := u.observe(ctx, membersOfAll(all))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var touched []*Outcome
 	var beyond []string
 	var errs []error
 	for i := range slices.Backward(all) {
 		o := &all[i]
-		state := u.stateOf(r, o, stands[o.Tenant])
-		if state == wentOn {
+		switch u.stateOf(r, o, stands[o.Tenant]) {
+		case wentOn:
 			beyond = append(beyond, string(o.Tenant))
-		}
-		if state == changed {
+		case changed:
 			touched = append(touched, o)
 			errs = append(errs, u.reversible(o, stands[o.Tenant]))
+		case none:
+			back = append(back, o)
 		}
 	}
 	if len(beyond) > 0 {
-		return nil, tenant.WithHint(fmt.Errorf("%s changed since rollout %s, %s for one: %w", counted(len(beyond), "tenant was", "tenants were"), r.ID, beyond[0], tenant.ErrConflict),
+		return nil, nil, tenant.WithHint(fmt.Errorf("%s changed since rollout %s, %s for one: %w", counted(len(beyond), "tenant was", "tenants were"), r.ID, beyond[0], tenant.ErrConflict),
 			"roll back the later rollout first: `tenantctl rollouts`")
 	}
-	return touched, distinct(errs)
+	return touched, back, distinct(errs)
 }
 
 func membersOfAll(outcomes []Outcome) []Member {
@@ -172,7 +192,7 @@ func (u *Upgrader) settleBack(ctx context.Context, r *Rollout, cause error) erro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	if cause == nil {
-		left, err := u.touched(ctx, r)
+		left, _, err := u.touched(ctx, r)
 		switch {
 		case err != nil:
 			cause = err
