@@ -27,6 +27,7 @@ type upgradeOptions struct {
 	Supersede bool
 	Accept    string
 	Reason    string
+	Preflight bool
 
 	LockTimeout, StatementTimeout, ConcurrentWait time.Duration
 }
@@ -69,6 +70,7 @@ Tenants that are being moved, archived or not provisioned are left out and named
 	flags.BoolVar(&opts.Supersede, "supersede", false, "begin a new rollout although the last one isn't finished")
 	flags.StringVar(&opts.Accept, "accept-gate", "", "with --resume: go on whatever the gate says, once; why is recorded")
 	flags.StringVar(&opts.Reason, "reason", "", "why, for the records")
+	flags.BoolVar(&opts.Preflight, "preflight", true, "first ask every tenant's data what the files would stumble over")
 	flags.DurationVar(&opts.LockTimeout, "lock-timeout", patience.LongestLock, "longest that a file waits for its locks, all together, and others behind them")
 	flags.DurationVar(&opts.StatementTimeout, "statement-timeout", patience.Statement, "longest that a statement of a transactional file runs")
 	flags.DurationVar(&opts.ConcurrentWait, "concurrent-wait", patience.Concurrent, "longest that CREATE INDEX CONCURRENTLY and its like wait for older transactions")
@@ -134,10 +136,22 @@ func (f *Factory) begin(ctx context.Context, opts *upgradeOptions, u *upgrade.Up
 	if err != nil {
 		return err
 	}
-	if opts.DryRun || proposal.Empty() {
-		return f.printProposal(proposal)
+	if proposal.Empty() {
+		return f.printProposal(rolloutPlan{Proposal: proposal})
 	}
-	if err := writeProposal(f.Streams.Err, proposal); err != nil {
+	plan := rolloutPlan{Proposal: proposal}
+	if opts.Preflight {
+		if plan.Preflight, err = f.preflight(ctx, u, proposal); err != nil {
+			return err
+		}
+	}
+	if opts.DryRun {
+		return f.printProposal(plan)
+	}
+	if err := plan.write(f.Streams.Err, f.errPrinter()); err != nil {
+		return err
+	}
+	if err := f.refuseHopeless(u, plan); err != nil {
 		return err
 	}
 	if err := f.confirm(ctx, "Upgrade them?", "upgrade"); err != nil {

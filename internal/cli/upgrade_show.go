@@ -11,10 +11,27 @@ import (
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/tenant"
 	"tenantctl/internal/upgrade"
+	"tenantctl/internal/upgrade/preflight"
 )
 
+// rolloutPlan is what an upgrade would do, and what the tenants' data says to it.
+type rolloutPlan struct {
+	upgrade.Proposal
+	Preflight *preflight.Report `json:"preflight,omitempty"` // nil: nobody was asked
+}
+
+func (p rolloutPlan) write(w io.Writer, printer output.Printer) error {
+	if err := writeProposal(w, p.Proposal); err != nil {
+		return err
+	}
+	if p.Preflight == nil || len(p.Preflight.Findings) == 0 {
+		return nil
+	}
+	return writePreflight(w, printer, *p.Preflight)
+}
+
 // printProposal writes what an upgrade would do.
-func (f *Factory) printProposal(p upgrade.Proposal) error {
+func (f *Factory) printProposal(p rolloutPlan) error {
 	var names []string
 	for _, t := range p.Tenants {
 		if t.Result == upgrade.Pending {
@@ -24,7 +41,7 @@ func (f *Factory) printProposal(p upgrade.Proposal) error {
 	if names == nil {
 		names = []string{}
 	}
-	return f.Printer().One("RolloutPlan", p, output.View{Names: names, Table: func(w io.Writer) error { return writeProposal(w, p) }})
+	return f.Printer().One("RolloutPlan", p, output.View{Names: names, Table: func(w io.Writer) error { return p.write(w, f.Printer()) }})
 }
 
 // writeProposal tells a person who is upgraded, from where to where, and in which waves.
@@ -37,7 +54,7 @@ func writeProposal(w io.Writer, p upgrade.Proposal) error {
 	if p.Empty() {
 		fmt.Fprintf(&text, "nothing to do: %s at %s\n", output.Plural(int64(p.Current), "tenant is", "tenants are"), strings.Join(targets, ", "))
 	} else {
-		fmt.Fprintf(&text, "%s to %s; %s there already\n", output.Plural(int64(p.Pending()), "tenant", "tenants"), strings.Join(targets, ", "), output.Plural(int64(p.Current), "is", "are"))
+		fmt.Fprintf(&text, "%s to %s%s\n", output.Plural(int64(p.Pending()), "tenant", "tenants"), strings.Join(targets, ", "), currentText(p))
 		for _, line := range fromWhere(p) {
 			fmt.Fprintf(&text, "  %s\n", line)
 		}
@@ -51,6 +68,13 @@ func writeProposal(w io.Writer, p upgrade.Proposal) error {
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
+}
+
+func currentText(p upgrade.Proposal) string {
+	if p.Current == 0 {
+		return ""
+	}
+	return "; " + output.Plural(int64(p.Current), "is", "are") + " there already"
 }
 
 func bakeText(wave upgrade.Wave) string {
