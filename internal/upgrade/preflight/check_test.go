@@ -265,6 +265,23 @@ func TestTroubleStaysWithItsTenant(t *testing.T) {
 	}
 }
 
+// The few that will fail are found among many, each with its own numbers.
+func TestManyTenants(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	names := make([]string, 200)
+	for i := range names {
+		names[i] = fmt.Sprintf("t%03d", i)
+	}
+	members := b.tenants(t, `create table p (id int primary key); insert into p values (1); create table t (id int primary key, p int, v text); insert into t values (1, 1, 'a'), (2, 1, 'b')`, names...)
+	b.exec(t, `update tenant_t017.t set v = null; update tenant_t101.t set v = 'a'; update tenant_t199.t set p = 7 where id = 2; drop schema tenant_t150 cascade`)
+	report := b.check(t, pending(t, members, "alter table t alter v set not null, add unique (v), add foreign key (p) references p"), preflight.Options{Parallel: 4})
+	require.Equal(t, `t017 001_x.up.sql:1 blocking nulls: 2 rows of t have no value in v [id=1; id=2]
+t101 001_x.up.sql:1 blocking duplicates: 1 value of ("v") in t occurs more than once [id=1 and id=2]
+t199 001_x.up.sql:1 blocking orphans: 1 row of t points to no row of p by p [id=2]`, shown(report))
+	require.Equal(t, 199*3, report.Asked)
+}
+
 func TestAnInstanceThatCantBeAskedIsAnError(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -267,7 +267,7 @@ func (s *session) judge(tried *File, cause error) {
 	}[tried.Result])
 }
 
-// failure tells where a file failed, in the server's words without the details that may quote a row.
+// failure tells where a file failed, in the server's words without what quotes a row.
 func failure(service, path string, cause error) *upgrade.Failure {
 	f := &upgrade.Failure{Service: service, File: path, Code: postgres.Code(cause), Message: cause.Error()}
 	var located *stream.Error
@@ -276,10 +276,22 @@ func failure(service, path string, cause error) *upgrade.Failure {
 	}
 	var pgErr *pgconn.PgError
 	if errors.As(cause, &pgErr) {
-		f.Message = pgErr.Message
+		f.Message = unquoted(pgErr)
 		if located == nil {
-			f.Message = strings.TrimSuffix(cause.Error(), pgErr.Error()) + pgErr.Message
+			f.Message = strings.TrimSuffix(cause.Error(), pgErr.Error()) + f.Message
 		}
 	}
 	return f
+}
+
+// unquoted is the server's sentence; where that is about a value, without the value.
+func unquoted(err *pgconn.PgError) string {
+	if !strings.HasPrefix(err.Code, "22") {
+		return err.Message
+	}
+	parts := strings.Split(err.Message, `"`)
+	for i := 1; i < len(parts); i += 2 {
+		parts[i] = "…"
+	}
+	return strings.Join(parts, `"`)
 }

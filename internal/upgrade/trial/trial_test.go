@@ -208,6 +208,9 @@ func TestAFailureTellsWhere(t *testing.T) {
 	require.Equal(t, []int64{500, 501}, []int64{*report.Sequences[0].Before, *report.Sequences[0].After})
 	require.False(t, report.Sequences[0].Back())
 
+	report = b.run(t, trial.Options{}, members, "alter table customers alter email type int using email::int")
+	require.Equal(t, `invalid input syntax for type integer: "…"`, report.Files[0].Failure.Message)
+
 	b.grants = "grant select on nowhere to public"
 	report = b.run(t, trial.Options{}, members, "create table x ()")
 	require.Equal(t, "42P01", report.Files[0].Failure.Code)
