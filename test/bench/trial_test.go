@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -46,18 +47,27 @@ func BenchmarkTrial(b *testing.B) {
 		}
 		var ours, theirs, rewrites, scans []time.Duration
 		var bytes int64
+		turns := []func(){
+			func() {
+				began := time.Now()
+				report, err := trial.Run(context.Background(), open, cohort, trial.Options{StatementTimeout: time.Hour})
+				require.NoError(b, err)
+				ours = append(ours, time.Since(began))
+				require.True(b, report.Files[0].Locks[0].Scanned && report.Files[1].Locks[0].Rewritten)
+				scans, rewrites = append(scans, report.Files[0].Elapsed), append(rewrites, report.Files[1].Elapsed)
+				bytes = report.Files[0].Locks[0].Bytes
+			},
+			func() {
+				theirs = append(theirs, u.run(exec.Command(filepath.Join(tools.Bin, "psql"), "-X", "-q", "-c",
+					"begin; set local search_path = tenant_a; "+scan+"; "+rewrite+"; rollback", dsn)).elapsed)
+			},
+		}
 		for range rounds(b) {
-			u.settle()
-			began := time.Now()
-			report, err := trial.Run(context.Background(), open, cohort, trial.Options{StatementTimeout: time.Hour})
-			require.NoError(b, err)
-			ours = append(ours, time.Since(began))
-			require.True(b, report.Files[0].Locks[0].Scanned && report.Files[1].Locks[0].Rewritten)
-			scans, rewrites = append(scans, report.Files[0].Elapsed), append(rewrites, report.Files[1].Elapsed)
-			bytes = report.Files[0].Locks[0].Bytes
-			u.settle()
-			theirs = append(theirs, u.run(exec.Command(filepath.Join(tools.Bin, "psql"), "-X", "-q", "-c",
-				"begin; set local search_path = tenant_a; "+scan+"; "+rewrite+"; rollback", dsn)).elapsed)
+			for _, turn := range turns {
+				u.settle()
+				turn()
+			}
+			slices.Reverse(turns)
 		}
 		drop()
 		rate := func(times []time.Duration) float64 { return float64(bytes) / (1 << 20) / median(times).Seconds() }

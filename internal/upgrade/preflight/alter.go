@@ -9,7 +9,7 @@ import (
 // alterTable reads the actions of ALTER TABLE.
 func (r *reader) alterTable(p *parser) {
 	p.words("if", "exists") // one that isn't there is never asked about
-	only := p.words("only")
+	r.only = p.words("only")
 	table, ok := p.table()
 	if !ok {
 		return
@@ -19,18 +19,18 @@ func (r *reader) alterTable(p *parser) {
 	for i, action := range actions {
 		others := slices.Concat(actions[:i:i], actions[i+1:])
 		r.beside = slices.ContainsFunc(others, func(other *parser) bool { return !harmless(other.copy()) })
-		r.action(table, only, action.copy())
+		r.action(table, action.copy())
 	}
 	r.beside = false
 }
 
-func (r *reader) action(table tableName, only bool, p *parser) {
+func (r *reader) action(table tableName, p *parser) {
 	switch {
 	case p.words("alter"):
 		p.words("column")
-		r.alterColumn(table, only, p)
+		r.alterColumn(table, p)
 	case p.words("add"):
-		r.adds(table, only, p)
+		r.adds(table, p)
 	case p.words("validate", "constraint"):
 		if name, ok := p.name(); ok && p.ended() {
 			r.validate(table, name)
@@ -40,22 +40,22 @@ func (r *reader) action(table tableName, only bool, p *parser) {
 	}
 }
 
-func (r *reader) alterColumn(table tableName, only bool, p *parser) {
+func (r *reader) alterColumn(table tableName, p *parser) {
 	column, ok := p.name()
 	switch {
 	case !ok:
 	case p.words("set", "not", "null"):
 		if p.ended() {
-			r.risk(table, nulls{columns: []string{column}, only: only})
+			r.risk(table, nulls{columns: []string{column}, only: r.only})
 		}
 	case p.words("type"), p.words("set", "data", "type"):
-		r.changeType(table, column, only, p)
+		r.changeType(table, column, p)
 	}
 }
 
 // changeType asks whether the table is rewritten, and whether each row can be cast where no other expression than a plain cast
 // says how.
-func (r *reader) changeType(table tableName, column string, only bool, p *parser) {
+func (r *reader) changeType(table tableName, column string, p *parser) {
 	kind := p.until("collate", "using")
 	typ := kind.text()
 	if typ == "" {
@@ -66,7 +66,7 @@ func (r *reader) changeType(table tableName, column string, only bool, p *parser
 	plain := !explicit || isCast(p, column, typ)
 	r.risk(table, rewrite{column: column, typ: typ, length: number(kind, 0), scale: number(kind, 1), computed: !plain})
 	if plain {
-		r.risk(table, casts{column: column, typ: typ, length: cut(kind, explicit), only: only})
+		r.risk(table, casts{column: column, typ: typ, length: cut(kind, explicit), only: r.only})
 	}
 }
 
@@ -120,17 +120,17 @@ func number(kind *parser, i int) int {
 }
 
 // adds reads ADD CONSTRAINT, in both its forms, and ADD COLUMN.
-func (r *reader) adds(table tableName, only bool, p *parser) {
+func (r *reader) adds(table tableName, p *parser) {
 	if p.words("constraint") {
 		name, ok := p.name()
 		if ok {
-			r.addConstraint(table, only, name, p)
+			r.addConstraint(table, name, p)
 		}
 		return
 	}
 	start := p.peek()
 	if isOne(start, []string{"unique", "primary", "check", "foreign", "exclude"}) && !isType(p) {
-		r.addConstraint(table, only, "", p)
+		r.addConstraint(table, "", p)
 		return
 	}
 	p.words("column")

@@ -206,7 +206,7 @@ func (a *asker) item(s subject, r risk, have catalog) (item, bool) {
 		return nil
 	}
 	at := place{table: find(r.table), Options: a.Options}
-	if !at.table.isTable() {
+	if !at.table.isTable() || r.only && at.table.Kind == "p" {
 		return item{}, false
 	}
 	for _, other := range r.question.others() {

@@ -84,7 +84,13 @@ func TestEachKindIsFound(t *testing.T) {
 func TestFindingsAreTrue(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.tenants(t, shopSQL, "a")
+	b.tenants(t, shopSQL+`; create table parent (a int primary key, n int); create table kid () inherits (parent); insert into parent values (1, 1); insert into kid values (1, null);
+		create table part (a int not null, b int) partition by list (a); create table part_1 partition of part for values in (1); insert into part values (1, 5), (1, 5), (1, null);
+		create table refs (a int, d date); insert into refs values (1, '2020-01-01'); create domain tagged as text default 'x'; create domain short as varchar(2) check (value <> 'x');
+		create table ties (a text collate "C", j json); insert into ties values ('x ', '{}'), ('x', '{}'), ('xyz', '{}');
+		alter table kid add constraint c check (n > 0) not valid; alter table customers enable row level security; alter table customers force row level security;
+		create policy nobody on customers using (false)`, "a")
+	b.exec(t, "alter table tenant_a.customers no force row level security")
 	members := []upgrade.Member{{Tenant: "a", Instance: "shared-1", Schema: "tenant_a"}}
 	for _, sql := range []string{
 		"alter table customers alter email set not null", "alter table customers alter id set not null",
@@ -99,6 +105,12 @@ func TestFindingsAreTrue(t *testing.T) {
 		"alter table customers alter code type int using code::int", "alter table customers alter age type smallint", "alter table orders alter total type numeric(5,2)",
 		"alter table orders alter total type numeric(9,2)", "alter table customers alter code type varchar(2)", "alter table customers alter code type varchar(3)",
 		"alter table customers add x int not null, alter x set default 5", "alter table empty add x int not null, alter x set default 5",
+		"alter table parent add unique (a, n)", "alter table parent alter n set not null", "alter table only kid alter n set not null", "alter table parent add check (n > 1)",
+		"alter table kid add unique (n)", "create unique index on parent (n)", "alter table refs add foreign key (a) references parent",
+		"alter table part add unique (a, b)", "alter table part alter b set not null", "create unique index on only part (a, b)", "alter table part add check (b > 5)", "alter table part_1 add unique (b)",
+		"alter table refs alter a set not null, add unique (a, d)", "alter table customers add x tagged not null", "alter table customers add x short not null",
+		"alter table ties add unique (a)", "alter table ties alter a type varchar(1)", "alter table ties alter a type varchar(2)", "alter table ties alter a type char(1)", "alter table ties alter a type short",
+		"create unique index on ties ((j->>'x'))", "create unique index on ties (a collate \"POSIX\", lower(a))",
 		"alter table customers alter code type char(2) using code::char(2)", "alter table customers alter age type text",
 	} {
 		report := b.check(t, pending(t, members, sql), preflight.Options{})

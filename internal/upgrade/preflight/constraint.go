@@ -51,8 +51,8 @@ func foreignKey(p *parser) []question {
 }
 
 // addConstraint notes a constraint that is not yet valid for when it is validated, and asks about all others.
-func (r *reader) addConstraint(table tableName, only bool, name string, p *parser) {
-	questions, unchecked := constraint(p, only)
+func (r *reader) addConstraint(table tableName, name string, p *parser) {
+	questions, unchecked := constraint(p, r.only)
 	if unchecked {
 		r.unchecked[constraintName{table.name, name}] = questions
 		return
@@ -87,7 +87,7 @@ func (r *reader) createIndex(p *parser) {
 			return
 		}
 	}
-	p.words("only")
+	r.only = p.words("only")
 	table, ok := p.table()
 	if !ok || p.words("using") && !p.words("btree") {
 		return

@@ -222,12 +222,12 @@ type required struct {
 func (required) kind() Kind          { return Required }
 func (required) others() []tableName { return nil }
 
-// ask leaves domains out: one may have a default.
+// ask leaves types out that have a default of their own, as a domain may.
 func (q required) ask(at place) string {
 	if at.has(q.column) {
 		return ""
 	}
-	return at.bad(fmt.Sprintf("select %s from %s where (select typtype from pg_type where oid = to_regtype(%s)) <> 'd'",
+	return at.bad(fmt.Sprintf("select %s from %s where exists (select from pg_type where oid = to_regtype(%s) and typdefault is null)",
 		at.table.key(at.table.Name), at.table.sql(false), postgres.Literal(q.typ)))
 }
 

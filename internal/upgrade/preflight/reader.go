@@ -15,6 +15,7 @@ type risk struct {
 	line          int
 	statement     string
 	table         tableName
+	only          bool // of a partitioned table, its partitions are left out: no row of theirs is in the way
 	question      question
 	constraint    string // that the tenant has: it asks the question, which is nil
 	before        []effect
@@ -54,6 +55,7 @@ type reader struct {
 	functions map[string]bool // that the files make
 	triggers  bool            // the files make some
 	blind     bool            // names may mean something else from here to the end of the file
+	only      bool            // the statement is about ONLY a table
 	beside    bool            // another action of the same ALTER TABLE changes what this one meets
 
 	service, file string
@@ -74,7 +76,7 @@ func read(stretches []upgrade.Stretch) []risk {
 func (r *reader) script(service string, script stream.Script) {
 	r.service, r.file, r.blind = service, script.Path, false
 	for _, statement := range script.Statements() {
-		r.statement = statement
+		r.statement, r.only = statement, false
 		if !r.blind {
 			r.recognize(parse(statement.Text))
 		}
@@ -128,6 +130,6 @@ func (r *reader) recorded(table tableName, constraint string) {
 
 func (r *reader) add(found risk) {
 	found.service, found.file, found.line, found.statement = r.service, r.file, r.statement.Line, r.statement.Text
-	found.before, found.beside = r.effects[:len(r.effects):len(r.effects)], r.beside
+	found.before, found.beside, found.only = r.effects[:len(r.effects):len(r.effects)], r.beside, r.only
 	r.risks = append(r.risks, found)
 }

@@ -17,7 +17,7 @@ with bad (k) as materialized (select concat_ws(', ', 'id=' || left("child"."id":
 with bad (k) as materialized (select concat_ws(', ', 'id=' || left("or""ders"."id"::text, 60)) from "tenant_a"."or""ders" where not (v <> '') limit 10001) select (select count(*) from bad), (select coalesce(json_agg(k), '[]') from (select k from bad where k is not null limit 5) s);
 
 -- required
-with bad (k) as materialized (select concat_ws(', ', 'id=' || left("or""ders"."id"::text, 60)) from "tenant_a"."or""ders" where (select typtype from pg_type where oid = to_regtype('text')) <> 'd' limit 10001) select (select count(*) from bad), (select coalesce(json_agg(k), '[]') from (select k from bad where k is not null limit 5) s);
+with bad (k) as materialized (select concat_ws(', ', 'id=' || left("or""ders"."id"::text, 60)) from "tenant_a"."or""ders" where exists (select from pg_type where oid = to_regtype('text') and typdefault is null) limit 10001) select (select count(*) from bad), (select coalesce(json_agg(k), '[]') from (select k from bad where k is not null limit 5) s);
 
 -- casts
 select 0 * count("v"::int), '[]'::json from "tenant_a"."or""ders";
