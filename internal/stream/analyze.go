@@ -15,38 +15,67 @@ type Mode string
 const (
 	// Transactional: in one transaction with its version row.
 	Transactional Mode = "transactional"
-	// Autocommit: statement by statement, under golang-migrate's dirty protocol.
+	// Autocommit: under golang-migrate's dirty protocol, since it can't be in a transaction of ours.
 	Autocommit Mode = "autocommit"
 )
 
 // analyze finds out how a script has to be run and refuses what no server could run.
 func analyze(script Script) (Script, error) {
-	for token := range lexer.Tokens(script.SQL) {
-		if token.Unterminated {
-			line := 1 + strings.Count(script.SQL[:token.Pos], "\n")
-			return Script{}, fmt.Errorf("%s:%d: a quote or comment begins here and doesn't end: %w", script.Path, line, tenant.ErrInvalid)
-		}
-	}
 	statements := lexer.Statements(script.SQL)
+	if err := checkRuns(script, statements); err != nil {
+		return Script{}, err
+	}
 	script.Mode, script.body = Transactional, script.SQL
-	if inner, ok := unwrap(statements); ok {
+	inner, wrapped := unwrap(statements)
+	if wrapped {
 		script.body = blank(script.SQL, statements[0], statements[len(statements)-1])
 		statements = inner
 	}
 	script.statements = len(statements)
 	for _, statement := range statements {
 		w := words(statement.Text, wordLimit)
-		lone := len(statements) == 1 && w[0] == "call" // a procedure may commit when nothing is around it
-		if isCopyFromClient(w) {
-			return Script{}, fmt.Errorf("%s:%d: COPY from the client can't be in a migration; use INSERT: %w", script.Path, statement.Line, tenant.ErrInvalid)
-		}
-		if lone || controlsTransaction(w) || needsAutocommit(w) {
+		lone := len(statements) == 1 && !wrapped
+		script.apart = script.apart || needsAutocommit(w)
+		if script.apart || controlsTransaction(w) || lone && mayCommit(statement.Text, w) {
 			script.Mode, script.body = Autocommit, script.SQL
 		}
 		script.leaks = script.leaks || leaks(w)
+		script.resetsPath = script.resetsPath || resetsPath(w)
 		script.Creates = script.Creates || creates(w)
 	}
 	return script, nil
+}
+
+// checkRuns refuses what is meant for psql, by its name, and a text that has no end.
+func checkRuns(script Script, statements []lexer.Statement) error {
+	for _, statement := range statements {
+		w := words(statement.Text, wordLimit)
+		if isCopyFromClient(w) {
+			return fmt.Errorf("%s:%d: COPY from the client can't be in a migration; use INSERT: %w", script.Path, statement.Line, tenant.ErrInvalid)
+		}
+		if command, line := psqlCommand(statement); command != "" {
+			return fmt.Errorf("%s:%d: %s is a command of psql, which no server understands; take the line out: %w", script.Path, line, command, tenant.ErrInvalid)
+		}
+	}
+	for token := range lexer.Tokens(script.SQL) {
+		if token.Unterminated {
+			line := 1 + strings.Count(script.SQL[:token.Pos], "\n")
+			return fmt.Errorf("%s:%d: a quote or comment begins here and doesn't end: %w", script.Path, line, tenant.ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// psqlCommand finds a backslash outside of quotes, and the line that it stands in.
+func psqlCommand(statement lexer.Statement) (command string, line int) {
+	for token := range lexer.Tokens(statement.Text) {
+		if token.IsSymbol("\\") {
+			command, _, _ = strings.Cut(statement.Text[token.Pos:], "\n")
+			name, _, _ := strings.Cut(strings.TrimSpace(command), " ")
+			return name, statement.Line + strings.Count(statement.Text[:token.Pos], "\n")
+		}
+	}
+	return "", 0
 }
 
 // wordLimit is how many tokens of a statement tell what it is.
@@ -128,19 +157,44 @@ func controlsTransaction(w []string) bool {
 	return begins(w, "start", "transaction") || begins(w, "prepare", "transaction")
 }
 
-// needsAutocommit knows the statements that the server refuses inside a transaction.
+// mayCommit tells whether a statement that is alone in its message may end transactions from within: a procedure, and a block
+// that says so or calls one.
+func mayCommit(statement string, w []string) bool {
+	if w[0] == "call" {
+		return true
+	}
+	if w[0] != "do" {
+		return false
+	}
+	for token := range lexer.Tokens(statement) {
+		if token.Kind != lexer.String {
+			continue
+		}
+		for inner := range lexer.Tokens(token.Value()) {
+			if inner.Is("commit") || inner.Is("rollback") || inner.Is("call") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// needsAutocommit knows the statements that the server refuses inside a transaction. One that isn't known here is found when
+// the server says so.
 func needsAutocommit(w []string) bool {
 	switch w[0] {
 	case "create", "drop", "alter":
 		return autocommitObject(w)
 	case "reindex":
-		return contains(w, "concurrently") || contains(w, "database") || contains(w, "system")
+		return contains(w, "concurrently") || contains(w, "database") || contains(w, "system") || contains(w, "schema")
 	case "vacuum":
 		return true
 	case "cluster": // of all tables
 		return len(w) == 1 || len(w) == 2 && w[1] == "verbose"
+	case "discard":
+		return contains(w, "all")
 	}
-	return false
+	return begins(w, "commit", "prepared") || begins(w, "rollback", "prepared")
 }
 
 func autocommitObject(w []string) bool {
@@ -149,6 +203,10 @@ func autocommitObject(w []string) bool {
 		return contains(w, "concurrently")
 	case begins(w, "alter", "table"):
 		return contains(w, "detach") && contains(w, "concurrently")
+	case begins(w, "alter", "database"):
+		return contains(w, "tablespace")
+	case begins(w, "alter", "subscription"):
+		return contains(w, "publication")
 	case begins(w, "alter", "system"):
 		return true
 	}
@@ -165,7 +223,7 @@ func leaks(w []string) bool {
 	switch w[0] {
 	case "set":
 		return !begins(w, "set", "local") && !begins(w, "set", "constraints") && !begins(w, "set", "transaction")
-	case "reset", "do", "call", "prepare", "listen", "load":
+	case "reset", "discard", "do", "call", "prepare", "listen", "load":
 		return true
 	case "create":
 		return contains(w, "temp") || contains(w, "temporary") || contains(w, "pg_temp")
@@ -173,6 +231,17 @@ func leaks(w []string) bool {
 		return contains(w, "set_config") || contains(w, "pg_advisory_lock") || contains(w, "into")
 	}
 	return false
+}
+
+// resetsPath knows the ways back to the search path of the session's beginning, which isn't the tenant's.
+func resetsPath(w []string) bool {
+	switch w[0] {
+	case "reset":
+		return contains(w, "search_path") || contains(w, "all")
+	case "set":
+		return contains(w, "search_path") && contains(w, "default")
+	}
+	return begins(w, "discard", "all")
 }
 
 // creates tells whether a statement may make an object that others need privileges on. A block and a function may.

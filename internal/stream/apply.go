@@ -27,8 +27,8 @@ type Target struct {
 	LockTimeout time.Duration
 	// StatementTimeout bounds each statement of a transactional file; 0 leaves the session's.
 	StatementTimeout time.Duration
-	// ConcurrentWait bounds each wait of a statement that runs outside a transaction: CREATE INDEX CONCURRENTLY waits for the
-	// end of every older transaction of the database. 0 means 5 min.
+	// ConcurrentWait bounds each wait of a statement that works concurrently: CREATE INDEX CONCURRENTLY waits for the end of
+	// every older transaction of the database. 0 means 5 min.
 	ConcurrentWait time.Duration
 	// Patience is how long to wait while another process migrates the schema; 0 means 15 s, golang-migrate's own default.
 	Patience time.Duration
@@ -90,6 +90,7 @@ func Revert(ctx context.Context, conn *pgx.Conn, target Target, s *Stream, to *u
 			return Result{}, err
 		}
 	}
+	//nolint:contextcheck // as in Apply
 	return run(ctx, conn, target, s, func(d *driver) (*step, error) { return d.backward(to) })
 }
 
@@ -129,7 +130,7 @@ type step struct {
 // run lets the engine do one file after the other. One at a time, because the engine reads ahead in goroutines that would
 // outlive a file that fails.
 func (d *driver) run(engine *migrate.Migrate, next func(*driver) (*step, error), result *Result) error {
-	deadline := time.Now().Add(d.target.patience())
+	deadline, races := time.Now().Add(d.target.patience()), 0
 	for {
 		work, err := next(d)
 		if err == nil && work == nil {
@@ -142,8 +143,10 @@ func (d *driver) run(engine *migrate.Migrate, next func(*driver) (*step, error),
 		switch {
 		case err == nil:
 			result.Applied = append(result.Applied, work.version)
-			deadline = time.Now().Add(d.target.patience())
+			deadline, races = time.Now().Add(d.target.patience()), 0
 			continue
+		case errors.Is(err, errRaced) && races < mostRaces:
+			races++
 		case errors.Is(err, errLocked) && time.Now().After(deadline):
 			return fmt.Errorf("schema %q, stream %s: %w: %w", d.target.Schema, d.stream.Service, errLocked, tenant.ErrLocked)
 		case !errors.Is(err, errLocked) && !errors.Is(err, errMoved):
@@ -154,6 +157,9 @@ func (d *driver) run(engine *migrate.Migrate, next func(*driver) (*step, error),
 		}
 	}
 }
+
+// mostRaces is how often a file may lose the same race before it is an error.
+const mostRaces = 5
 
 func (d *driver) drive(engine *migrate.Migrate) error {
 	if d.work.down {
@@ -167,7 +173,7 @@ func (d *driver) forward(to uint64) (*step, error) {
 	at := d.at.known()
 	switch {
 	case d.at.dirty:
-		if err := d.restart(); err != nil {
+		if err := d.restart(false); err != nil {
 			return nil, err
 		}
 		return d.forward(to)
@@ -195,7 +201,10 @@ func (d *driver) backward(to *uint64) (*step, error) {
 	at := d.at.known()
 	switch {
 	case d.at.dirty:
-		return nil, d.dirty()
+		if err := d.restart(true); err != nil {
+			return nil, err
+		}
+		return d.backward(to)
 	case at == nil, to != nil && at.Number == *to:
 		return nil, nil //nolint:nilnil // nothing left to do is no error
 	case to != nil && at.Number < *to:

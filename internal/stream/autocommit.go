@@ -5,38 +5,102 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
+	"tenantctl/internal/operation/pause"
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/postgres/lexer"
 )
 
-// autocommit runs a script that can't be in a transaction: the version is marked dirty, the statements run one by one, the
-// mark goes away. It goes away too where the first statement fails, which leaves nothing behind. A process that dies in between
-// leaves the mark, as golang-migrate would.
+// autocommit runs a script that can't be in a transaction of ours: the version is marked dirty, the script runs, the mark goes
+// away. It goes away too where the script failed and left nothing behind. A process that dies in between leaves the mark, as
+// golang-migrate would.
 func (d *driver) autocommit(script Script) error {
 	return d.underLocks(func() error {
 		before := d.at
+		if err := d.session(script); err != nil {
+			return err
+		}
 		if err := d.mark(d.work.version, d.work.to, true); err != nil {
 			return err
 		}
-		if err := d.session(); err != nil {
+		pause.Point(d.ctx, pause.StreamMarkedDirty)
+		run := d.runWhole
+		if script.apart {
+			run = d.runApart
+		}
+		left, err := run(script)
+		if err != nil && !left {
 			return errors.Join(err, d.unmark(before))
 		}
-		for i, statement := range lexer.Statements(script.body) {
-			err := d.runStatement(script, i, statement)
-			if err != nil && i == 0 && !errors.Is(err, errLeft) {
-				return errors.Join(err, d.unmark(before))
-			}
-			if err != nil {
-				return err
-			}
+		if err != nil {
+			return err
 		}
+		pause.Point(d.ctx, pause.StreamStatementRan)
 		return d.mark(d.work.version, d.work.to, false)
 	})
+}
+
+// runWhole sends a script as golang-migrate does, in one message, within which it ends its transactions itself. It tells
+// whether a script that fails may have left something behind.
+func (d *driver) runWhole(script Script) (left bool, err error) {
+	done, err := d.send(script.SQL)
+	if err == nil {
+		return true, nil
+	}
+	left = done.committed || postgres.Code(err) == ""
+	if script.statements == 1 {
+		left = left || !neverBegan(err)
+	}
+	script.body = script.SQL
+	return left, d.failed(script, err, 0, done.ended)
+}
+
+// runApart sends a script statement by statement.
+func (d *driver) runApart(script Script) (left bool, err error) {
+	for i, statement := range lexer.Statements(script.body) {
+		w := words(statement.Text, wordLimit)
+		if err := d.limitWaits(script, w); err != nil {
+			return left, err
+		}
+		remains, err := d.runStatement(script, i, statement)
+		if err != nil {
+			return left || remains, err
+		}
+		left = left || d.conn.PgConn().TxStatus() == 'I' && !leavesNothing(w)
+	}
+	return left, nil
+}
+
+// leavesNothing knows the statements that change nothing which lasts.
+func leavesNothing(w []string) bool {
+	return slices.Contains([]string{"set", "reset", "show", "rollback", "abort", "listen", "discard"}, w[0])
+}
+
+// limitWaits bounds the waits of the next statement. What works concurrently may wait for old transactions, and stops nobody
+// meanwhile; whoever takes strong locks may not.
+func (d *driver) limitWaits(script Script, w []string) error {
+	wait := d.target.lockTimeout(script.statements)
+	switch {
+	case contains(w, "concurrently") || w[0] == "vacuum" && !contains(w, "full"):
+		wait = d.target.concurrentWait()
+	case d.target.LockTimeout == 0:
+		return nil
+	}
+	if err := postgres.Script(d.ctx, d.conn, setLockTimeout("set", wait)); err != nil {
+		return fmt.Errorf("set the lock timeout: %w", err)
+	}
+	return nil
+}
+
+func setLockTimeout(set string, wait time.Duration) string {
+	return fmt.Sprintf("%s lock_timeout = %d", set, max(wait.Milliseconds(), 1))
 }
 
 // unmark takes the dirty mark back, also when the context is over.
@@ -83,7 +147,13 @@ func (d *driver) underLocks(do func() error) error {
 	if err := d.holdLocks(); err != nil {
 		return err
 	}
-	defer d.abandon("reset all; reset role; " + unlock(d.locks))
+	defer func() {
+		if d.work != nil && d.work.script.leaks {
+			d.abandon("discard all")
+			return
+		}
+		d.abandon("reset all; reset role; " + unlock(d.locks))
+	}()
 	before := d.at
 	if err := d.readPosition(); err != nil {
 		return err
@@ -94,19 +164,18 @@ func (d *driver) underLocks(do func() error) error {
 	return do()
 }
 
-// session sets what localSettings sets, for statements that have no transaction. The wait of CREATE INDEX CONCURRENTLY for old
-// snapshots counts as one for a lock.
-func (d *driver) session() error {
-	wait := cmp.Or(d.target.ConcurrentWait, defaultConcurrentWait)
-	settings := []string{
-		"set search_path = " + quotePath(d.target.path()), "set statement_timeout = 0",
-		fmt.Sprintf("set lock_timeout = %d", max(wait.Milliseconds(), 1)),
+// session sets what localSettings sets, for a script that has no transaction of ours, and makes sure that unqualified names land
+// in the tenant's schema.
+func (d *driver) session(script Script) error {
+	settings := []string{"set search_path = " + quotePath(d.target.path()), "set statement_timeout = 0"}
+	if d.target.LockTimeout > 0 {
+		settings = append(settings, setLockTimeout("set", d.target.lockTimeout(script.statements)))
 	}
 	if d.target.Role != "" {
 		settings = append(settings, "set role "+postgres.Ident(d.target.Role))
 	}
-	if err := postgres.Script(d.ctx, d.conn, strings.Join(settings, ";")); err != nil {
-		return fmt.Errorf("set up session for schema %q: %w", d.target.Schema, err)
+	if err := postgres.Script(d.ctx, d.conn, strings.Join(append(settings, guardSchema(d.target.Schema, nil)), ";")); err != nil {
+		return d.declined(script, err, math.MaxInt, -1)
 	}
 	return nil
 }
@@ -121,6 +190,9 @@ func (d *driver) mark(file uint64, version int, dirty bool) error {
 		"begin", setRole(d.target.Role), createTable(d.table), "delete from " + d.table,
 		fmt.Sprintf("insert into %s (version, dirty) select %d, %t where %t", d.table, version, dirty, version >= 0),
 	}
+	if !dirty && d.work != nil && d.work.script.Creates && d.target.Grants != "" {
+		statements = append(statements, d.target.Grants)
+	}
 	if !dirty && d.target.Record {
 		statements = append(statements, "reset role", d.recordAt(version))
 	}
@@ -131,69 +203,25 @@ func (d *driver) mark(file uint64, version int, dirty bool) error {
 	return nil
 }
 
-// errLeft is an invalid index that couldn't be dropped.
-var errLeft = errors.New("an unfinished index is left until the next run")
-
-// runStatement runs one statement. An index that an interrupted or failing concurrent build left invalid is dropped before and
-// after: IF NOT EXISTS would take it for a good one.
-func (d *driver) runStatement(script Script, i int, statement lexer.Statement) error {
-	index := concurrentIndex(statement.Text)
-	if err := d.dropInvalid(index); err != nil {
-		return err
+// runStatement runs one statement, and takes away what a concurrent one left when it failed. It tells whether something remains.
+func (d *driver) runStatement(script Script, i int, statement lexer.Statement) (remains bool, err error) {
+	if err := d.dropInvalid(concurrentIndex(statement.Text)); err != nil {
+		return false, err
+	}
+	w := words(statement.Text, wordLimit)
+	before, err := d.invalidIndexes(w)
+	if err != nil {
+		return false, err
 	}
 	if _, err := d.conn.Exec(d.ctx, statement.Text, pgx.QueryExecModeSimpleProtocol); err != nil {
 		offset := -utf8.RuneCountInString(script.body[:statement.Pos])
-		failed := locate(d.stream.Service, script, err, offset, i)
-		if err := d.dropInvalid(index); err != nil {
-			return errors.Join(failed, fmt.Errorf("%w: %w", errLeft, err))
-		}
-		return failed
+		failed := d.failed(script, fmt.Errorf("send migration: %w", err), offset, i)
+		remains, err := d.clean(w, before, failed)
+		return remains, errors.Join(failed, err)
 	}
-	return nil
+	return false, nil
 }
 
-func (d *driver) dropInvalid(index string) error {
-	if index == "" || d.conn.IsClosed() {
-		return nil
-	}
-	var invalid bool
-	err := d.conn.QueryRow(d.ctx, `select exists (select from pg_index where indexrelid = to_regclass($1) and not indisvalid)`,
-		postgres.Ident(d.target.Schema, index)).Scan(&invalid)
-	if err == nil && invalid {
-		_, err = d.conn.Exec(d.ctx, `drop index concurrently `+postgres.Ident(d.target.Schema, index), pgx.QueryExecModeSimpleProtocol)
-	}
-	if err != nil {
-		return fmt.Errorf("clean up index %q of schema %q: %w", index, d.target.Schema, err)
-	}
-	return nil
-}
-
-// concurrentIndex is the name of the index that a statement builds concurrently, "" if it is no such statement.
-func concurrentIndex(statement string) string {
-	var tokens []lexer.Token
-	for token := range lexer.Tokens(statement) {
-		if token.Significant() {
-			tokens = append(tokens, token)
-		}
-	}
-	tokens = after(tokens, "create")
-	if rest := after(tokens, "unique"); rest != nil {
-		tokens = rest
-	}
-	tokens = after(after(tokens, "index"), "concurrently")
-	if rest := after(after(after(tokens, "if"), "not"), "exists"); rest != nil {
-		tokens = rest
-	}
-	if len(tokens) == 0 || tokens[0].Kind != lexer.Identifier || tokens[0].Is("on") {
-		return ""
-	}
-	return tokens[0].Value()
-}
-
-// after is what follows a keyword, nil if another word stands there.
-func after(tokens []lexer.Token, keyword string) []lexer.Token {
-	if len(tokens) == 0 || !tokens[0].Is(keyword) {
-		return nil
-	}
-	return tokens[1:]
+func (t Target) concurrentWait() time.Duration {
+	return cmp.Or(t.ConcurrentWait, defaultConcurrentWait)
 }

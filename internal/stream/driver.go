@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"tenantctl/internal/operation/pause"
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/tenant"
 )
@@ -94,34 +95,86 @@ func (d *driver) SetVersion(version int, dirty bool) error {
 	if version != d.work.to {
 		return fmt.Errorf("golang-migrate's engine wants version %s where %s was meant", label(version), label(d.work.to))
 	}
+	if d.work.script.resetsPath {
+		return d.onOwnSession(d.runScript)
+	}
+	return d.runScript()
+}
+
+func (d *driver) runScript() error {
 	if d.work.script.Mode == Autocommit {
 		return d.autocommit(d.work.script)
 	}
-	m := d.message()
-	ended, err := d.send(m.sql)
-	if err != nil {
-		return d.declined(d.work.script, err, m.offset, ended-m.before)
+	err := d.transaction()
+	if code := postgres.Code(err); code == activeTransaction || code == invalidTermination && d.work.script.statements == 1 {
+		// The server wants it outside of a block: then as golang-migrate runs it. The transaction is rolled back.
+		d.work.script.Mode = Autocommit
+		return d.autocommit(d.work.script)
 	}
-	d.at = position{table: true, version: version}
+	return err
+}
+
+// What the server says where a statement, or the procedure that it calls, can't be in a transaction block.
+const (
+	activeTransaction  = "25001"
+	invalidTermination = "2D000"
+)
+
+// transaction runs a script in one message with all that belongs to it.
+func (d *driver) transaction() error {
+	m := d.message()
+	done, err := d.send(m.sql)
+	if err != nil {
+		return d.declined(d.work.script, err, m.offset, done.ended-m.before)
+	}
+	d.at = position{table: true, version: d.work.to}
 	if d.work.script.leaks {
 		d.abandon("discard all")
 	}
 	return nil
 }
 
+// onOwnSession works on a session that begins with the tenant's path, to which the script goes back, as golang-migrate's does.
+func (d *driver) onOwnSession(do func() error) error {
+	config := d.conn.Config()
+	config.RuntimeParams["search_path"] = quotePath(d.target.path())
+	own, err := pgx.ConnectConfig(d.ctx, config)
+	if err != nil {
+		return fmt.Errorf("open a session for %s, which goes back to the search path that its session began with: %w", d.work.script.Path, err)
+	}
+	shared := d.conn
+	d.conn = own
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), cleanupTimeout)
+		defer cancel()
+		_ = own.Close(ctx)
+		d.conn = shared
+	}()
+	return do()
+}
+
+// progress is how far a message came.
+type progress struct {
+	ended     int  // statements
+	committed bool // one of them committed
+}
+
 // send sends one message and counts the statements that ended. A failed transaction is rolled back.
-func (d *driver) send(sql string) (ended int, err error) {
+func (d *driver) send(sql string) (progress, error) {
+	var done progress
 	results := d.conn.PgConn().Exec(d.ctx, sql)
 	for results.NextResult() {
-		if _, err := results.ResultReader().Close(); err == nil {
-			ended++
+		if tag, err := results.ResultReader().Close(); err == nil {
+			done.ended++
+			done.committed = done.committed || strings.HasPrefix(tag.String(), "COMMIT") || strings.HasPrefix(tag.String(), "PREPARE TRANSACTION")
 		}
 	}
+	pause.Point(d.ctx, pause.StreamMessageSent)
 	if err := results.Close(); err != nil {
 		d.abandon("rollback")
-		return ended, fmt.Errorf("send migration: %w", err)
+		return done, fmt.Errorf("send migration: %w", err)
 	}
-	return ended, nil
+	return done, nil
 }
 
 const cleanupTimeout = 5 * time.Second
@@ -138,20 +191,25 @@ func (d *driver) abandon(sql string) {
 	}
 }
 
-// errLocked and errMoved ask Apply to look again.
+// errLocked, errMoved and errRaced ask Apply to look again.
 var (
 	errLocked = errors.New("another process migrates this schema")
 	errMoved  = errors.New("another process migrated this schema meanwhile")
+	errRaced  = errors.New("another session changed the same object of the database at the same time")
 )
 
 // declined tells the guard's words, and what else failed ahead of the script, from a failing script. The server parses a
 // whole message before it runs any of it, hence the look at the position.
 func (d *driver) declined(script Script, err error, offset, ended int) error {
 	var pgErr *pgconn.PgError
-	if ended >= 0 || errors.As(err, &pgErr) && int(pgErr.Position) > offset {
-		return locate(d.stream.Service, script, err, offset, ended)
+	if !errors.As(err, &pgErr) || ended >= 0 || int(pgErr.Position) > offset {
+		found := d.failed(script, err, offset, ended)
+		if raced(err) {
+			return fmt.Errorf("%w: %w", errRaced, found)
+		}
+		return found
 	}
-	switch text := err.Error(); {
+	switch text := pgErr.Message; {
 	case strings.Contains(text, guardLocked):
 		return errLocked
 	case strings.Contains(text, guardMoved):
@@ -161,4 +219,13 @@ func (d *driver) declined(script Script, err error, offset, ended int) error {
 			fmt.Sprintf("check that schema %q exists and that role %q may use and create in it", d.target.Schema, d.target.Role))
 	}
 	return fmt.Errorf("prepare %s for schema %q: %w", script.Path, d.target.Schema, err)
+}
+
+// failed is the error of a script. One that isn't the server's may have done all or nothing; the next look at the version tells.
+func (d *driver) failed(script Script, err error, offset, ended int) error {
+	if postgres.Code(err) != "" {
+		return locate(d.stream.Service, script, err, offset, ended)
+	}
+	return tenant.WithHint(fmt.Errorf("no answer to %s %s for schema %q; whether it was committed isn't known: %w",
+		d.stream.Service, script.Path, d.target.Schema, err), "run it again: the version is read anew, and what is missing is done")
 }

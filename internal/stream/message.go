@@ -78,7 +78,7 @@ func localSettings(t Target, statements int) []string {
 	}
 	settings = append(settings, "set local search_path = "+quotePath(t.path()))
 	if t.LockTimeout > 0 {
-		settings = append(settings, fmt.Sprintf("set local lock_timeout = %d", t.lockTimeout(statements).Milliseconds()))
+		settings = append(settings, setLockTimeout("set local", t.lockTimeout(statements)))
 	}
 	if t.StatementTimeout > 0 {
 		settings = append(settings, fmt.Sprintf("set local statement_timeout = %d", max(t.StatementTimeout.Milliseconds(), 1)))
@@ -101,8 +101,12 @@ func guardSchema(schema string, locks []string) string {
 	for _, lock := range locks {
 		taken = append(taken, "not pg_try_advisory_xact_lock("+lock+")")
 	}
+	locked := ""
+	if len(taken) > 0 {
+		locked = " when " + strings.Join(taken, " or ") + " then " + postgres.Literal(guardLocked)
+	}
 	return "select (case when current_schema() is distinct from " + postgres.Literal(schema) + " then " + postgres.Literal(guardPath) +
-		" when " + strings.Join(taken, " or ") + " then " + postgres.Literal(guardLocked) + " else '0' end)::int"
+		locked + " else '0' end)::int"
 }
 
 // guardVersion fails unless the schema still stands where it was seen.

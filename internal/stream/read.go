@@ -14,14 +14,15 @@ import (
 	"tenantctl/internal/tenant"
 )
 
-var (
-	fileName   = regexp.MustCompile(`^([0-9]+)_(.*)\.(up|down)\.sql$`)
-	likelyName = regexp.MustCompile(`^[0-9].*\.sql$|\.(up|down)\.sql$`)
-)
+// fileName is what golang-migrate takes for a migration: any name, none too, and any ending.
+var fileName = regexp.MustCompile(`^([0-9]+)_(.*)\.(down|up)\.(.*)$`)
 
-// Read reads the files NNN_name.up.sql and NNN_name.down.sql at the top of a file system. Every fault found is in the error,
-// which wraps tenant.ErrInvalid and names the files. A version needs no way down until somebody asks to go there. Files that
-// don't look like migrations are left alone.
+// likelyName is what somebody may have meant to be one.
+var likelyName = regexp.MustCompile(`^[0-9].*\.sql$|\.(up|down)\.sql$`)
+
+// Read reads the files NNN_name.up.sql and NNN_name.down.sql at the top of a file system, the same ones as golang-migrate. Every
+// fault found is in the error, which wraps tenant.ErrInvalid and names the files. A version needs no way down until somebody asks
+// to go there. What is no migration is left alone; Notices tells of what looks like one.
 func Read(service string, fsys fs.FS) (*Stream, error) {
 	if err := tenant.CheckIdentifier(TableFor(service)); err != nil {
 		return nil, fmt.Errorf("version table of service %q: %w", service, err)
@@ -32,24 +33,26 @@ func Read(service string, fsys fs.FS) (*Stream, error) {
 	}
 	read := reader{fsys: fsys, files: map[uint64]File{}}
 	for _, entry := range entries {
-		if !entry.IsDir() && likelyName.MatchString(entry.Name()) {
+		if !entry.IsDir() {
 			read.add(entry.Name())
 		}
 	}
-	read.checkPairs()
 	if len(read.files) == 0 && len(read.faults) == 0 {
 		read.fault("no NNN_name.up.sql")
 	}
 	if len(read.faults) > 0 {
 		return nil, fmt.Errorf("migrations of %s: %w", service, errors.Join(read.faults...))
 	}
-	return newStream(service, read.files), nil
+	stream := newStream(service, read.files)
+	stream.notices = read.notices
+	return stream, nil
 }
 
 type reader struct {
-	fsys   fs.FS
-	files  map[uint64]File
-	faults []error
+	fsys    fs.FS
+	files   map[uint64]File
+	notices []string
+	faults  []error
 }
 
 func (r *reader) fault(format string, args ...any) {
@@ -59,7 +62,9 @@ func (r *reader) fault(format string, args ...any) {
 func (r *reader) add(name string) {
 	match := fileName.FindStringSubmatch(name)
 	if match == nil {
-		r.fault("%s isn't called NNN_name.up.sql or NNN_name.down.sql", name)
+		if likelyName.MatchString(name) {
+			r.notices = append(r.notices, fmt.Sprintf("%s isn't called NNN_name.up.sql or NNN_name.down.sql, and is never run", name))
+		}
 		return
 	}
 	version, err := strconv.ParseUint(match[1], 10, 64)
@@ -85,31 +90,18 @@ func (r *reader) add(name string) {
 
 func (r *reader) place(version uint64, name, direction string, script Script) {
 	file := r.files[version]
-	slot, other := &file.Up, file.Down
+	slot := &file.Up
 	if direction == "down" {
-		slot, other = &file.Down, file.Up
+		slot = &file.Down
 	}
-	switch {
-	case slot.Path != "":
+	if slot.Path != "" {
 		r.fault("%s and %s are both version %d", slot.Path, script.Path, version)
-		return
-	case other.Path != "" && file.Name != name:
-		r.fault("%s and %s are both version %d under different names", other.Path, script.Path, version)
 		return
 	}
 	*slot = script
-	file.Version, file.Name = version, name
+	if direction == "up" || file.Name == "" {
+		file.Name = name
+	}
+	file.Version = version
 	r.files[version] = file
-}
-
-// checkPairs wants a way up for every way down.
-func (r *reader) checkPairs() {
-	if len(r.faults) > 0 {
-		return // a file left out above would be reported twice
-	}
-	for _, file := range r.files {
-		if file.Up.Path == "" {
-			r.fault("%s has no %s beside it", file.Down.Path, strings.Replace(file.Down.Path, ".down.sql", ".up.sql", 1))
-		}
-	}
 }

@@ -28,13 +28,10 @@ func TestReadOrdersByNumber(t *testing.T) {
 func TestReadNamesTheFilesAtFault(t *testing.T) {
 	t.Parallel()
 	for want, names := range map[string][]string{
-		"001_a.up.sql and 1_a.up.sql are both version 1":                           {"001_a.up.sql", "1_a.up.sql", "001_a.down.sql"},
-		"001_a.down.sql and 001_b.up.sql are both version 1 under different names": {"001_a.down.sql", "001_b.up.sql"},
-		"002_b.down.sql has no 002_b.up.sql beside it":                             {"001_a.up.sql", "001_a.down.sql", "002_b.down.sql"},
-		"1-notes.sql isn't called NNN_name.up.sql":                                 {"1-notes.sql"},
-		"notes.up.sql isn't called NNN_name.up.sql":                                {"notes.up.sql"},
-		"99999999999999999999_a.up.sql: 99999999999999999999 is too large":         {"99999999999999999999_a.up.sql"},
-		"no NNN_name.up.sql": {"README.md", "schema.sql"},
+		"001_a.up.sql and 1_a.up.sql are both version 1":                   {"001_a.up.sql", "1_a.up.sql", "001_a.down.sql"},
+		"001_a.up.sql and 001_b.up.sql.bak are both version 1":             {"001_a.up.sql", "001_b.up.sql.bak"},
+		"99999999999999999999_a.up.sql: 99999999999999999999 is too large": {"99999999999999999999_a.up.sql"},
+		"no NNN_name.up.sql": {"README.md", "schema.sql", "001.up.sql"},
 	} {
 		fsys := fstest.MapFS{}
 		for _, name := range names {
@@ -46,12 +43,31 @@ func TestReadNamesTheFilesAtFault(t *testing.T) {
 	}
 }
 
+// golang-migrate passes over in silence what it takes for no migration.
+func TestNoticesTellWhatIsNeverRun(t *testing.T) {
+	t.Parallel()
+	s, err := stream.Read("core", folder(map[string]string{
+		"001_a.up.sql": "", "002_b.down.sql": "", "003.up.sql": "", "4-d.sql": "", "notes.up.sql": "", "schema.sql": "", "README.md": "",
+	}))
+	require.NoError(t, err)
+	require.Equal(t, []uint64{1, 2}, s.Versions())
+	require.Equal(t, []string{
+		"003.up.sql isn't called NNN_name.up.sql or NNN_name.down.sql, and is never run",
+		"4-d.sql isn't called NNN_name.up.sql or NNN_name.down.sql, and is never run",
+		"notes.up.sql isn't called NNN_name.up.sql or NNN_name.down.sql, and is never run",
+		"002_b.down.sql has no way up beside it: version 2 does nothing",
+	}, s.Notices())
+}
+
 func TestReadRefusesWhatNoServerCouldRun(t *testing.T) {
 	t.Parallel()
 	for sql, want := range map[string]string{
-		"select 1;\nselect 'open":         "001_a.up.sql:2: a quote or comment begins here",
-		"select 1;\n\n/* /* */":           "001_a.up.sql:3:",
-		"select 1;\ncopy t from stdin;\n": "001_a.up.sql:2: COPY from the client",
+		"select 1;\nselect 'open":                            "001_a.up.sql:2: a quote or comment begins here",
+		"select 1;\n\n/* /* */":                              "001_a.up.sql:3:",
+		"select 1;\ncopy t from stdin;\n1\tit's open\n\\.\n": "001_a.up.sql:2: COPY from the client",
+		"\\restrict abc\n\nselect 1;":                        `001_a.up.sql:1: \restrict is a command of psql, which no server understands`,
+		"create table t ();\n\n-- x\n\\set a 1\nselect :a":   `001_a.up.sql:4: \set is a command of psql`,
+		"select 1 \\gset":                                    `001_a.up.sql:1: \gset is a command of psql`,
 	} {
 		_, err := stream.Read("core", files(map[string]string{"001_a": sql}))
 		require.ErrorIs(t, err, tenant.ErrInvalid)
@@ -72,6 +88,23 @@ func TestModes(t *testing.T) {
 		"do $$ begin execute 'create index concurrently i on t (a)'; end $$": stream.Transactional,
 		"drop index concurrently i":                                          stream.Autocommit,
 		"reindex (verbose) table concurrently t":                             stream.Autocommit,
+		"reindex schema s":                                                   stream.Autocommit,
+		"reindex table t":                                                    stream.Transactional,
+		"discard all":                                                        stream.Autocommit,
+		"discard plans":                                                      stream.Transactional,
+		"commit prepared 'x'":                                                stream.Autocommit,
+		"alter database d set tablespace s":                                  stream.Autocommit,
+		"alter system set work_mem = '1MB'":                                  stream.Autocommit,
+		"alter subscription s refresh publication":                           stream.Autocommit,
+		"alter subscription s disable":                                       stream.Transactional,
+		"create subscription s connection '' publication p":                  stream.Autocommit,
+		"drop tablespace s":                                                  stream.Autocommit,
+		"do $$ begin update t set a = 1; commit; end $$":                     stream.Autocommit,
+		"do $$ begin call p(); end $$":                                       stream.Autocommit,
+		"do $$ begin raise 'commit'; end $$":                                 stream.Transactional,
+		"select 1; do $$ begin commit; end $$":                               stream.Transactional,
+		"begin; call p(); commit":                                            stream.Transactional,
+		"begin; create index concurrently i on t (a); commit":                stream.Autocommit,
 		"alter table t detach partition p concurrently":                      stream.Autocommit,
 		"alter database d set x = 1":                                         stream.Transactional,
 		"create database d":                                                  stream.Autocommit,

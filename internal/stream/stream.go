@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -29,17 +30,18 @@ type Stream struct {
 	// keeps the one it has.
 	VersionTable string
 
-	files  []File
-	at     map[uint64]int
-	hashes []string // what leads up to each version, the last file included
+	files   []File
+	at      map[uint64]int
+	hashes  []string // what leads up to each version, the last file included
+	notices []string
 }
 
 // File is one version: the way up and the way down.
 type File struct {
 	Version uint64
-	Name    string // between the number and .up.sql
-	Up      Script
-	Down    Script // without a path where there is no file
+	Name    string // between the number and .up.sql; it may be empty, and the way down may have another
+	Up      Script // without a path where there is no file: the version then does nothing
+	Down    Script // likewise
 }
 
 // Reversible tells whether there is a way down: a file that has statements, or nothing to take back.
@@ -58,11 +60,24 @@ type Script struct {
 
 	body       string // SQL without a BEGIN and COMMIT around it, which are blanked out
 	statements int
+	apart      bool // Autocommit, a message for each statement: one of them must be alone in its message
 	leaks      bool // does what would outlast the transaction and reach the next tenant on the connection
+	resetsPath bool // goes back to the search path that the session began with
 }
 
 // Files lists the versions in order. The caller must not change them.
 func (s *Stream) Files() []File { return s.files }
+
+// Notices tells of what golang-migrate says nothing of, and nobody wants: a file that is never run, a version without a way up.
+func (s *Stream) Notices() []string {
+	found := slices.Clone(s.notices)
+	for _, file := range s.files {
+		if file.Up.Path == "" {
+			found = append(found, fmt.Sprintf("%s has no way up beside it: version %d does nothing", file.Down.Path, file.Version))
+		}
+	}
+	return found
+}
 
 // Versions lists the numbers of the versions in order.
 func (s *Stream) Versions() []uint64 {

@@ -27,6 +27,12 @@ const (
 	WaveEnded          Name = "upgrade.wave.ended"
 	GatesJudged        Name = "upgrade.gates.judged"
 
+	// A file of a stream that can't be in a transaction: it is marked dirty, and it ran and is still marked.
+	StreamMarkedDirty  Name = "stream.marked-dirty"
+	StreamStatementRan Name = "stream.statement.ran"
+	// Each message of a stream's: the server has done its work, and nobody here knows yet.
+	StreamMessageSent Name = "stream.message.sent"
+
 	CopyChunkStreamed  Name = "copy.chunk.streamed"
 	CopyChunkMarked    Name = "copy.chunk.marked"
 	CopyChunkCommitted Name = "copy.chunk.committed"
@@ -38,6 +44,7 @@ func All() []Name {
 		StepStarted, StepRan, StepEnded,
 		DefinitionRan, DefinitionCommitted, FenceSet, FenceReleased, RolledBack,
 		TenantUpgraded, OutcomesUnrecorded, OutcomesRecorded, WaveEnded, GatesJudged,
+		StreamMarkedDirty, StreamStatementRan, StreamMessageSent,
 		CopyChunkStreamed, CopyChunkMarked, CopyChunkCommitted,
 	}
 }
