@@ -64,7 +64,7 @@ Tenants that are being moved, archived or not provisioned are left out and named
 	flags := cmd.Flags()
 	flags.StringSliceVar(&opts.Services, "service", nil, "only the streams of these services")
 	flags.Uint64Var(&opts.To, "to", 0, "version to bring the service to, in place of its pin or the newest")
-	flags.BoolVar(&opts.DryRun, "dry-run", false, "show who would be upgraded, in which waves and by what; change nothing")
+	flags.BoolVar(&opts.DryRun, "dry-run", false, "show who would be upgraded, in which waves and by what; try the files on one tenant of each cohort, in a transaction that is rolled back")
 	flags.BoolVar(&opts.Resume, "resume", false, "go on with the last rollout where it stopped; what failed is tried again")
 	flags.StringVar(&opts.Rollback, "rollback", "", "take the tenants that this rollout touched back to where they stood")
 	flags.BoolVar(&opts.Supersede, "supersede", false, "begin a new rollout although the last one isn't finished")
@@ -146,6 +146,9 @@ func (f *Factory) begin(ctx context.Context, opts *upgradeOptions, u *upgrade.Up
 		}
 	}
 	if opts.DryRun {
+		if plan.Cohorts, err = f.tryOut(ctx, u, proposal); err != nil {
+			return err
+		}
 		return f.printProposal(plan)
 	}
 	if err := plan.write(f.Streams.Err, f.errPrinter()); err != nil {

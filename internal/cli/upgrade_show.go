@@ -18,11 +18,17 @@ import (
 type rolloutPlan struct {
 	upgrade.Proposal
 	Preflight *preflight.Report `json:"preflight,omitempty"` // nil: nobody was asked
+	Cohorts   []triedCohort     `json:"cohorts,omitempty"`   // only of a dry run
 }
 
 func (p rolloutPlan) write(w io.Writer, printer output.Printer) error {
 	if err := writeProposal(w, p.Proposal); err != nil {
 		return err
+	}
+	for _, cohort := range p.Cohorts {
+		if err := cohort.write(w); err != nil {
+			return err
+		}
 	}
 	if p.Preflight == nil || len(p.Preflight.Findings) == 0 {
 		return nil

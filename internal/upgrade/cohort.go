@@ -29,6 +29,8 @@ func (s Stretch) String() string {
 type Cohort struct {
 	Stretches []Stretch // in dependency order
 	Members   []Member
+	// Fingerprint is what the members' catalogs have in common; "" where nobody looked.
+	Fingerprint string
 }
 
 func (c Cohort) String() string {

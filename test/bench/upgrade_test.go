@@ -142,4 +142,3 @@ func BenchmarkUpgradeNothing(b *testing.B) {
 		within(b, fmt.Sprintf("upgrade-of-%d-with-nothing-to-do", f.tenants), median(times), time.Second)
 	}
 }
-
