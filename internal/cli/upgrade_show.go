@@ -53,10 +53,7 @@ func (f *Factory) printProposal(p rolloutPlan) error {
 // writeProposal tells a person who is upgraded, from where to where, and in which waves.
 func writeProposal(w io.Writer, p upgrade.Proposal) error {
 	var text strings.Builder
-	targets := make([]string, len(p.Targets))
-	for i, t := range p.Targets {
-		targets[i] = fmt.Sprintf("%s %d", t.Service, t.Version)
-	}
+	targets := concernedTargets(p)
 	if p.Empty() {
 		fmt.Fprintf(&text, "nothing to do: %s at %s\n", output.Plural(int64(p.Current), "tenant is", "tenants are"), strings.Join(targets, ", "))
 	} else {
@@ -74,6 +71,21 @@ func writeProposal(w io.Writer, p upgrade.Proposal) error {
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
+}
+
+// concernedTargets are the versions that tenants are brought to; all where there is nothing to do.
+func concernedTargets(p upgrade.Proposal) []string {
+	var targets []string
+	for _, target := range p.Targets {
+		behind := slices.ContainsFunc(p.Tenants, func(t upgrade.Outcome) bool {
+			before, has := t.Before[target.Service]
+			return t.Result == upgrade.Pending && has && (before == nil || *before < target.Version)
+		})
+		if behind || p.Empty() {
+			targets = append(targets, fmt.Sprintf("%s %d", target.Service, target.Version))
+		}
+	}
+	return targets
 }
 
 func currentText(p upgrade.Proposal) string {

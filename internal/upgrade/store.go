@@ -265,18 +265,22 @@ type WaveJudgement struct {
 }
 
 // VersionsForNew are the versions that a new tenant gets of streams that aren't pinned: those of the last rollout of the whole
-// fleet that ended, or, while the first one is under way, those that most tenants had before it. None: the newest files.
+// fleet that ended, or, while a stream's first one is under way, those that most tenants had before it. None: the newest files.
 func (s *Store) VersionsForNew(ctx context.Context) (map[string]uint64, error) {
 	versions := map[string]uint64{}
-	ended, err := s.rollout(ctx, `where whole and state in ('done', 'partial') order by number desc limit 1`)
-	if err != nil && !errors.Is(err, tenant.ErrNotFound) {
-		return nil, err
-	}
-	for _, target := range ended.Targets {
-		versions[target.Service] = target.Version
-	}
 	var service string
 	var version *int64
+	err := postgres.Each(ctx, s.pool, `
+		select distinct on (t.service) t.service, t.version
+		from tenantctl_upgrade.rollout as r, jsonb_to_recordset(r.targets) as t (service text, version bigint)
+		where r.whole and r.state in ('done', 'partial')
+		order by t.service, r.number desc`, nil, []any{&service, &version}, func() error {
+		versions[service] = uint64(*version) //nolint:gosec // was written from a version
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the versions of rollouts: %w", err)
+	}
 	err = postgres.Each(ctx, s.pool, `
 		select b.key, mode() within group (order by b.value::bigint)
 		from tenantctl_upgrade.rollout as r join tenantctl_upgrade.member as m on m.rollout = r.id, jsonb_each_text(m.before) as b

@@ -57,6 +57,23 @@ in silence: the rollback refuses, until it is told to keep these rows in an arch
 			`One line for each tenant, the proofs, and the end of client-z's way back.`,
 			playEnd,
 		},
+		{
+			"Forty shops join",
+			`A service of the company's own, examples/shop, is declared with forty tenants in two rings: two canaries, and the rest in three
+waves. Each gets 50 customers with an order; shop-17 has one e-mail address twice.`,
+			playShops,
+		},
+		{
+			"A new version for all of them, in waves",
+			`Versions 2 and 3 of the shop make addresses unique and add a view and an index. The dry run tries the files on one tenant, in
+a transaction that it rolls back, and asks everybody's data: shop-17 is foreseen to fail. The rollout's budget allows that.`,
+			playRollout,
+		},
+		{
+			"And back again",
+			`A rollback takes exactly the touched tenants back, last first, by the ways down.`,
+			playRolledBack,
+		},
 		{"Clearing up", "", func(ctx context.Context, s *stage) error { return s.localDown(ctx) }},
 	}
 }

@@ -19,6 +19,7 @@ import (
 // stage is where the demo plays: a folder with a copy of the project's tenants.yaml and mappings, the server on which the
 // clients' old databases stand, and the program.
 type stage struct {
+	root    string // of the project's checkout
 	folder  string // everything lies in here
 	project string // where commands are typed
 	state   string // XDG_STATE_HOME: the local stack is made in here
@@ -39,24 +40,24 @@ func newStage() (*stage, error) {
 		return nil, err
 	}
 	s := &stage{
-		folder: folder, project: filepath.Join(folder, "project"), state: filepath.Join(folder, "state"),
+		root: root, folder: folder, project: filepath.Join(folder, "project"), state: filepath.Join(folder, "state"),
 		program: filepath.Join(root, "bin", "tenantctl"), clients: map[string]*client{},
 	}
-	if err := s.furnish(root); err != nil {
+	if err := s.furnish(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
 	return s, nil
 }
 
 // furnish copies what the commands read: the demo edits tenants.yaml as a user would.
-func (s *stage) furnish(root string) error {
+func (s *stage) furnish() error {
 	if _, err := os.Stat(s.program); err != nil {
 		return fmt.Errorf("find the program, which `make build` makes, in the project's folder: %w", err)
 	}
-	if err := os.CopyFS(filepath.Join(s.project, "examples", "monolith"), os.DirFS(filepath.Join(root, "examples", "monolith"))); err != nil {
+	if err := os.CopyFS(filepath.Join(s.project, "examples", "monolith"), os.DirFS(filepath.Join(s.root, "examples", "monolith"))); err != nil {
 		return fmt.Errorf("copy the mappings: %w", err)
 	}
-	text, err := os.ReadFile(filepath.Join(root, "tenants.yaml"))
+	text, err := os.ReadFile(filepath.Join(s.root, "tenants.yaml"))
 	if err != nil {
 		return fmt.Errorf("copy tenants.yaml: %w", err)
 	}

@@ -1,0 +1,3 @@
+drop view contacts;
+drop index customers_email;
+alter table customers drop column phone;
