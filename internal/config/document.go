@@ -91,7 +91,7 @@ type gates struct {
 	Interval Duration      `yaml:"interval" min:"1ms" max:"1h" doc:"Wait between two attempts, spread by chance. Default: 10s."`
 	Database databaseGate  `yaml:"database" doc:"Looks at the instances on which a wave's tenants live. On by default."`
 	Metrics  []metricsGate `yaml:"metrics" doc:"Compare, by Prometheus, requests of upgraded tenants with those of tenants not yet upgraded, told apart by the label schema_version: the service's version as a plain number."`
-	HTTP     []httpGate    `yaml:"http" doc:"Ask a service of your own: the wave is sent to it by POST as JSON. 2xx without a body, or with {\"verdict\": \"pass\"}, passes; \"fail\" or 4xx fails; \"inconclusive\", any other answer or none pauses the rollout."`
+	HTTP     []httpGate    `yaml:"http" doc:"Ask a service of your own: the wave is sent to it by POST as JSON. 2xx without a body, or with {\"verdict\": \"pass\"}, passes; \"fail\" or 4xx (other than 408 and 429) fails; \"inconclusive\", any other answer or none pauses the rollout."`
 }
 
 type databaseGate struct {
@@ -102,7 +102,7 @@ type databaseGate struct {
 	ReplicationBytes  Size     `yaml:"replicationBytes" doc:"How far the replay of a standby may be behind, in WAL. Default: 1GB."`
 	SlotWAL           Size     `yaml:"slotWAL" doc:"How much WAL a replication slot may keep on the server. Default: 10GB."`
 	OldestTransaction Duration `yaml:"oldestTransaction" min:"1s" max:"720h" doc:"How long a transaction may have been open. Default: 10m."`
-	InvalidIndexes    *int     `yaml:"invalidIndexes" min:"0" doc:"Invalid indexes that the wave's tenants may have, all together. Default: 0."`
+	InvalidIndexes    *int     `yaml:"invalidIndexes" min:"0" doc:"Invalid indexes that the tenants of the wave may have on an instance. Default: 0."`
 	Samples           int      `yaml:"samples" min:"1" max:"60" doc:"How often it looks, a second apart; the median counts. Default: 3."`
 }
 

@@ -19,7 +19,7 @@ type DatabaseGate struct {
 	ReplicationBytes  Size          // the same in WAL
 	SlotWAL           Size          // that a slot keeps on the server
 	OldestTransaction time.Duration
-	InvalidIndexes    int // of the wave's tenants
+	InvalidIndexes    int // of the wave's tenants on an instance
 	Samples           int
 }
 
