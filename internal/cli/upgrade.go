@@ -45,7 +45,7 @@ Each file and its version row are one transaction, so that a schema is never lef
 again, and a tenant whose locks don't come free is deferred to the end of its wave. What happens is recorded: after a failure, a
 gate, Ctrl-C or a kill, --resume goes on, and --rollback takes exactly the touched tenants back, last first.
 
-Tenants that are being moved, archived or not provisioned are left out and named. Tenants made meanwhile come in a last wave.`,
+On GitHub the summary of the step gets a table. Tenants that are being moved, archived or not provisioned are left out and named. Tenants made meanwhile come in a last wave.`,
 		Example: `  tenantctl upgrade --all --dry-run
   tenantctl upgrade --all
   tenantctl upgrade --all --service core --to 12
@@ -116,12 +116,12 @@ func runUpgrade(ctx context.Context, opts *upgradeOptions) error {
 		if err != nil {
 			return err
 		}
-		return f.carryOn(ctx, show, func() (upgrade.Report, error) { return u.Run(ctx, last.ID) })
+		return f.carryOn(show, func() (upgrade.Report, error) { return u.Run(ctx, last.ID) })
 	case opts.Rollback != "":
 		if err := f.confirmRollback(ctx, u, opts.Rollback); err != nil {
 			return err
 		}
-		return f.carryOn(ctx, show, func() (upgrade.Report, error) { return u.Revert(ctx, opts.Rollback) })
+		return f.carryOn(show, func() (upgrade.Report, error) { return u.Revert(ctx, opts.Rollback) })
 	}
 	return f.begin(ctx, opts, u, show)
 }
@@ -165,17 +165,17 @@ func (f *Factory) begin(ctx context.Context, opts *upgradeOptions, u *upgrade.Up
 		return err
 	}
 	f.Tell("rollout %s", rollout.ID)
-	return f.carryOn(ctx, show, func() (upgrade.Report, error) { return u.Run(ctx, rollout.ID) })
+	return f.carryOn(show, func() (upgrade.Report, error) { return u.Run(ctx, rollout.ID) })
 }
 
 // carryOn runs a rollout and prints what came of it, whatever that is.
-func (f *Factory) carryOn(_ context.Context, show *progress.Rollout, run func() (upgrade.Report, error)) error {
+func (f *Factory) carryOn(show *progress.Rollout, run func() (upgrade.Report, error)) error {
 	report, err := run()
 	show.Close()
 	if report.Rollout.ID == "" {
 		return err
 	}
-	return errors.Join(err, f.printRollout(report))
+	return errors.Join(err, f.printRollout(report), f.stepSummary(summarizeRollout(report)))
 }
 
 func (f *Factory) confirmRollback(ctx context.Context, u *upgrade.Upgrader, id string) error {

@@ -160,8 +160,28 @@ func (f *Factory) printRollout(r upgrade.Report) error {
 }
 
 func writeRollout(w io.Writer, p output.Printer, r upgrade.Report) error {
+	if _, err := fmt.Fprintf(w, "rollout %s is %s: %s\n", r.Rollout.ID, r.Rollout.State, resultsText(r.Tenants)); err != nil {
+		return err
+	}
+	grid := output.NewGrid("NAME", "WAVE", "RESULT", ">TRIES", "WHY").Style(string(upgrade.Failed), terminal.Red).
+		Style(string(upgrade.Deferred), terminal.Yellow).Style(string(upgrade.Skipped), terminal.Yellow)
+	rows := needingSomebody(r.Tenants)
+	if len(rows) == 0 {
+		return nil
+	}
+	for _, t := range rows[:min(len(rows), maxErrors)] {
+		grid.Row(string(t.Tenant), strconv.Itoa(t.Wave), string(t.Result), strconv.Itoa(t.Attempts), whyOf(t))
+	}
+	if more := len(rows) - maxErrors; more > 0 {
+		grid.Note("", "", "", "", fmt.Sprintf("and %d more; -o json lists each", more))
+	}
+	return grid.Write(w, p.Width, p.Color)
+}
+
+// resultsText counts tenants by what came of them.
+func resultsText(tenants []upgrade.Outcome) string {
 	counts := map[upgrade.Result]int64{}
-	for _, t := range r.Tenants {
+	for _, t := range tenants {
 		counts[t.Result]++
 	}
 	var parts []string
@@ -170,30 +190,17 @@ func writeRollout(w io.Writer, p output.Printer, r upgrade.Report) error {
 			parts = append(parts, fmt.Sprintf("%s %s", output.Count(counts[result]), result))
 		}
 	}
-	if _, err := fmt.Fprintf(w, "rollout %s is %s: %s\n", r.Rollout.ID, r.Rollout.State, strings.Join(parts, ", ")); err != nil {
-		return err
+	return strings.Join(parts, ", ")
+}
+
+// needingSomebody are the tenants of which there is something to tell.
+func needingSomebody(tenants []upgrade.Outcome) []upgrade.Outcome {
+	return slices.DeleteFunc(slices.Clone(tenants), func(t upgrade.Outcome) bool { return whyOf(t) == "" })
+}
+
+func whyOf(t upgrade.Outcome) string {
+	if t.Failure != nil {
+		return t.Failure.String()
 	}
-	grid := output.NewGrid("NAME", "WAVE", "RESULT", ">TRIES", "WHY").Style(string(upgrade.Failed), terminal.Red).
-		Style(string(upgrade.Deferred), terminal.Yellow).Style(string(upgrade.Skipped), terminal.Yellow)
-	rows := 0
-	for _, t := range r.Tenants {
-		why := t.Note
-		if t.Failure != nil {
-			why = t.Failure.String()
-		}
-		if why == "" {
-			continue
-		}
-		if rows++; rows > maxErrors {
-			continue
-		}
-		grid.Row(string(t.Tenant), strconv.Itoa(t.Wave), string(t.Result), strconv.Itoa(t.Attempts), why)
-	}
-	if rows == 0 {
-		return nil
-	}
-	if rows > maxErrors {
-		grid.Note("", "", "", "", fmt.Sprintf("and %d more; -o json lists each", rows-maxErrors))
-	}
-	return grid.Write(w, p.Width, p.Color)
+	return t.Note
 }
