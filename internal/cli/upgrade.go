@@ -14,6 +14,7 @@ import (
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
 	"tenantctl/internal/upgrade"
+	"tenantctl/internal/upgrade/gate"
 )
 
 type upgradeOptions struct {
@@ -197,6 +198,10 @@ func (f *Factory) upgrader(ctx context.Context, opts *upgradeOptions, show upgra
 	if err != nil {
 		return nil, err
 	}
+	gates, err := gate.All(file.Rollout(), gate.Options{Resolve: f.resolve})
+	if err != nil {
+		return nil, err
+	}
 	records, err := f.Registry(ctx)
 	if err != nil {
 		return nil, err
@@ -212,7 +217,7 @@ func (f *Factory) upgrader(ctx context.Context, opts *upgradeOptions, show upgra
 	return upgrade.New(upgrade.Config{
 		Registry: records, Store: store, Streams: streams, Targets: targets, Rollout: file.Rollout(),
 		Members:  func(ctx context.Context) ([]upgrade.Member, error) { return f.members(ctx, &opts.Selection) },
-		Instance: homes.get, AcceptGate: opts.Accept, Patience: patience, Observer: show, Actor: f.actor(),
+		Instance: homes.get, Gates: gates, AcceptGate: opts.Accept, Patience: patience, Observer: show, Actor: f.actor(),
 		Drain: f.signals.draining(), Log: f.quietLog(),
 	}), nil
 }
