@@ -261,6 +261,8 @@ func (o *observer) TenantEnded(outcome upgrade.Outcome) {
 	}
 }
 
+func (o *observer) WaveEnded(upgrade.Wave) {}
+
 func (o *observer) Baking(upgrade.Wave, time.Time) {}
 
 func (o *observer) Judged(_ upgrade.Wave, j upgrade.Judgement) {

@@ -177,7 +177,9 @@ func (u *Upgrader) back(ctx context.Context, r *Rollout, touched []*Outcome) err
 		wave.Size = len(tenants)
 		u.Observer.WaveBegan(wave, len(r.Waves))
 		unbounded := newBudget(config.Budget{Failures: math.MaxInt32, Percent: 100}, math.MaxInt32/100)
-		if err := u.runTenants(ctx, r, backward, wave.Parallel, unbounded, tenants); err != nil {
+		err := u.runTenants(ctx, r, backward, wave.Parallel, unbounded, tenants)
+		u.Observer.WaveEnded(wave)
+		if err != nil {
 			return err
 		}
 	}

@@ -251,7 +251,9 @@ func (u *Upgrader) wave(ctx context.Context, r *Rollout, wave *Wave) error {
 	u.Observer.WaveBegan(begun, len(r.Waves))
 	began := time.Now()
 	b := newBudget(u.Rollout.Budget, wave.Size)
-	if err := u.runTenants(ctx, r, forward, wave.Parallel, b, tenants); err != nil {
+	err = u.runTenants(ctx, r, forward, wave.Parallel, b, tenants)
+	u.Observer.WaveEnded(*wave)
+	if err != nil {
 		return u.explain(r, *wave, err)
 	}
 	pause.Point(ctx, pause.WaveEnded)

@@ -62,6 +62,7 @@ func DefaultPatience() Patience {
 type Observer interface {
 	WaveBegan(wave Wave, waves int)
 	TenantEnded(outcome Outcome)
+	WaveEnded(wave Wave)
 	Baking(wave Wave, until time.Time)
 	Judged(wave Wave, judgement Judgement)
 }

@@ -74,6 +74,13 @@ func (r *Rollout) TenantEnded(o upgrade.Outcome) {
 	}
 }
 
+// WaveEnded implements upgrade.Observer.
+func (r *Rollout) WaveEnded(upgrade.Wave) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.endWave()
+}
+
 // Baking implements upgrade.Observer.
 func (r *Rollout) Baking(wave upgrade.Wave, until time.Time) {
 	r.mutex.Lock()

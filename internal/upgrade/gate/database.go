@@ -32,7 +32,7 @@ func (g *database) look(ctx context.Context, p upgrade.Passage) (upgrade.Judgeme
 	group.SetLimit(instancesAtOnce)
 	for i, in := range p.Instances {
 		group.Go(func() error {
-			if err := g.instance(ctx, in, schemasOf(p, in.Name), &each[i]); err != nil {
+			if err := g.instance(ctx, in, p, &each[i]); err != nil {
 				each[i].doubt("instance %s: %s", in.Name, withHints(err))
 			}
 			return nil
@@ -65,7 +65,7 @@ func withHints(err error) string {
 	return strings.Join(append([]string{err.Error()}, tenant.Hints(err)...), "; ")
 }
 
-func (g *database) instance(ctx context.Context, in upgrade.Instance, schemas []string, f *findings) error {
+func (g *database) instance(ctx context.Context, in upgrade.Instance, p upgrade.Passage, f *findings) error {
 	conn, err := postgres.Connect(ctx, in.DSN, postgres.Options{Application: "gate", StatementTimeout: patience})
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (g *database) instance(ctx context.Context, in upgrade.Instance, schemas []
 		f.lastingDoubt("instance %s is a standby and knows nothing of locks or replication: let its DSN lead to the primary", in.Name)
 		return nil
 	}
-	samples, err := takeSamples(ctx, conn, s, g.limits.WaitedLongerThan, g.limits.Samples, g.every)
+	samples, err := takeSamples(ctx, conn, s, g.limits.WaitedLongerThan, g.samples(p), g.every)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,15 @@ func (g *database) instance(ctx context.Context, in upgrade.Instance, schemas []
 		r.unseen(s)
 	}
 	r.slots()
-	return r.indexes(ctx, conn, schemas)
+	return r.indexes(ctx, conn, schemasOf(p, in.Name))
+}
+
+// samples are how often an instance is looked at: once where no tenant is still to come, since then nobody waits for the verdict.
+func (g *database) samples(p upgrade.Passage) int {
+	if len(p.Waiting) == 0 {
+		return 1
+	}
+	return g.limits.Samples
 }
 
 // reading judges the samples of one instance.
