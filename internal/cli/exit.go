@@ -54,8 +54,8 @@ func ExitCode(err error) int {
 const exitCodesHelp = `Every command ends with one of these codes, so that scripts and CI can tell what happened:
 
   0    done, or nothing to do
-  1    failed: a server, a file, a refused move, a check of doctor
-  2    changes are pending (only plan --detailed-exitcode)
+  1    failed: a server, a file, a refused move, a check of doctor, drift
+  2    changes are pending, or drift was found (only with --detailed-exitcode)
   3    usage: an unknown flag or name, a tenants.yaml that breaks a rule, a question with nobody to answer it
   4    authentication: a server declined user or password
   5    partial: of several tenants, some failed; the others are done

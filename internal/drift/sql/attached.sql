@@ -21,7 +21,7 @@ select r.nspname::text as schema, 'index' as kind, c.relname::text as name, r.re
            'tablespace', (select t.spcname from pg_tablespace t where t.oid = c.reltablespace),
            'partitioned', case c.relkind when 'I' then 'yes' end,
            'of partition', case when c.relispartition then 'yes' end,
-           'comment', obj_description(c.oid, 'pg_class')
+           'comment', (select y.description from pg_description y where y.objoid = c.oid and y.classoid = 'pg_class'::regclass and y.objsubid = 0)
        )) as facts
 from relation r
 join pg_index i on i.indrelid = r.oid
@@ -40,7 +40,7 @@ select r.nspname, 'constraint', format('%I.%I', r.relname, k.conname), r.relname
            'enforcement', case when k.contype = 'f' and exists (select from pg_trigger g where g.tgconstraint = k.oid and g.tgenabled <> 'O') then 'its triggers are disabled' end,
            'clustered', case when exists (select from pg_index i where i.indexrelid = k.conindid and k.contype in ('p', 'u', 'x') and i.indisclustered) then 'yes' end,
            'replica identity', case when exists (select from pg_index i where i.indexrelid = k.conindid and k.contype in ('p', 'u', 'x') and i.indisreplident) then 'yes' end,
-           'comment', obj_description(k.oid, 'pg_constraint')
+           'comment', (select y.description from pg_description y where y.objoid = k.oid and y.classoid = 'pg_constraint'::regclass and y.objsubid = 0)
        ))
 from relation r
 join pg_constraint k on k.conrelid = r.oid and k.conparentid = 0 and k.contype in ('c', 'f', 'p', 'u', 'x')
@@ -49,7 +49,7 @@ select r.nspname, 'trigger', format('%I.%I', r.relname, g.tgname), r.relname, r.
        jsonb_strip_nulls(jsonb_build_object(
            'definition', pg_get_triggerdef(g.oid),
            'enabled', case g.tgenabled when 'D' then 'no' when 'R' then 'replica' when 'A' then 'always' end,
-           'comment', obj_description(g.oid, 'pg_trigger')
+           'comment', (select y.description from pg_description y where y.objoid = g.oid and y.classoid = 'pg_trigger'::regclass and y.objsubid = 0)
        ))
 from relation r
 join pg_trigger g on g.tgrelid = r.oid
@@ -59,7 +59,7 @@ select r.nspname, 'rule', format('%I.%I', r.relname, w.rulename), r.relname, r.r
        jsonb_strip_nulls(jsonb_build_object(
            'definition', pg_get_ruledef(w.oid),
            'enabled', case w.ev_enabled when 'D' then 'no' when 'R' then 'replica' when 'A' then 'always' end,
-           'comment', obj_description(w.oid, 'pg_rewrite')
+           'comment', (select y.description from pg_description y where y.objoid = w.oid and y.classoid = 'pg_rewrite'::regclass and y.objsubid = 0)
        ))
 from relation r
 join pg_rewrite w on w.ev_class = r.oid and w.rulename <> '_RETURN'
@@ -71,7 +71,7 @@ select r.nspname, 'policy', format('%I.%I', r.relname, p.polname), r.relname, r.
            'roles', (select string_agg(case o when 0 then 'public' else pg_get_userbyid(o)::text end, ', ' order by o) from unnest(p.polroles) o),
            'using', pg_get_expr(p.polqual, p.polrelid),
            'check', pg_get_expr(p.polwithcheck, p.polrelid),
-           'comment', obj_description(p.oid, 'pg_policy')
+           'comment', (select y.description from pg_description y where y.objoid = p.oid and y.classoid = 'pg_policy'::regclass and y.objsubid = 0)
        ))
 from relation r
 join pg_policy p on p.polrelid = r.oid

@@ -37,7 +37,7 @@ select r.nspname::text as schema,
                         from pg_depend d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
                         where r.relkind = 'S' and d.classid = 'pg_class'::regclass and d.objid = r.oid and d.objsubid = 0
                           and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0 and d.deptype in ('a', 'i')),
-           'comment', obj_description(r.oid, 'pg_class')
+           'comment', (select y.description from pg_description y where y.objoid = r.oid and y.classoid = 'pg_class'::regclass and y.objsubid = 0)
        )) as facts
 from relation r
 union all
@@ -52,7 +52,7 @@ select r.nspname, 'column', format('%I.%I', r.relname, a.attname), r.relname, r.
            'storage', case when r.relkind not in ('v', 'm') then nullif(a.attstorage, t.typstorage) end,
            'statistics target', nullif(a.attstattarget, -1)::text,
            'options', array_to_string(a.attoptions, ', '),
-           'comment', col_description(r.oid, a.attnum)
+           'comment', (select y.description from pg_description y where y.objoid = r.oid and y.classoid = 'pg_class'::regclass and y.objsubid = a.attnum)
        ))
 from relation r
 join pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped

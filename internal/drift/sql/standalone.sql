@@ -23,7 +23,7 @@ select r.nspname::text as schema, case r.prokind when 'p' then 'procedure' when 
            'aggregate', (select format('%s over %s, state %s%s%s%s', a.aggtransfn::regprocedure, a.aggkind, format_type(a.aggtranstype, null),
                              ' final ' || nullif(a.aggfinalfn, 0)::regprocedure, ' combine ' || nullif(a.aggcombinefn, 0)::regprocedure, ' from ' || a.agginitval)
                          from pg_aggregate a where r.prokind = 'a' and a.aggfnoid = r.oid),
-           'comment', obj_description(r.oid, 'pg_proc')
+           'comment', (select y.description from pg_description y where y.objoid = r.oid and y.classoid = 'pg_proc'::regclass and y.objsubid = 0)
        )) as facts
 from routine r
 union all
@@ -41,7 +41,7 @@ select t.nspname, case t.typtype when 'd' then 'domain' else 'type' end, t.typna
                      from pg_range g join pg_opclass o on o.oid = g.rngsubopc where t.typtype = 'r' and g.rngtypid = t.oid),
            'input', case t.typtype when 'b' then t.typinput::regproc::text end,
            'output', case t.typtype when 'b' then t.typoutput::regproc::text end,
-           'comment', obj_description(t.oid, 'pg_type')
+           'comment', (select y.description from pg_description y where y.objoid = t.oid and y.classoid = 'pg_type'::regclass and y.objsubid = 0)
        ))
 from type t
 union all
@@ -50,7 +50,7 @@ select t.nspname, 'constraint', format('%I.%I', t.typname, k.conname), t.typname
            'type', 'check of a domain',
            'definition', regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''),
            'validity', case when not k.convalidated then 'not validated' end,
-           'comment', obj_description(k.oid, 'pg_constraint')
+           'comment', (select y.description from pg_description y where y.objoid = k.oid and y.classoid = 'pg_constraint'::regclass and y.objsubid = 0)
        ))
 from type t
 join pg_constraint k on k.contypid = t.oid and k.contype = 'c'
@@ -58,7 +58,7 @@ where t.typtype = 'd'
 union all
 select m.nspname, 'statistics', s.stxname, '', s.stxowner,
        jsonb_strip_nulls(jsonb_build_object(
-           'definition', pg_get_statisticsobjdef(s.oid), 'target', nullif(s.stxstattarget, -1)::text, 'comment', obj_description(s.oid, 'pg_statistic_ext')))
+           'definition', pg_get_statisticsobjdef(s.oid), 'target', nullif(s.stxstattarget, -1)::text, 'comment', (select y.description from pg_description y where y.objoid = s.oid and y.classoid = 'pg_statistic_ext'::regclass and y.objsubid = 0)))
 from member m join pg_statistic_ext s on s.oid = m.objid where m.classid = 'pg_statistic_ext'::regclass
 union all
 select m.nspname, 'collation', c.collname, '', c.collowner,
