@@ -156,7 +156,7 @@ func (d *doctor) looks() []func(context.Context) []check {
 
 // declared tells of the file itself, which was read without a problem.
 func (d *doctor) declared(context.Context) []check {
-	problems := namedFiles(d.file)
+	problems := namedFiles(d.file, d.factory.Warn)
 	if len(problems) == 0 {
 		return []check{{Subject: "tenants.yaml", Result: checkOK, Found: fmt.Sprintf("%s: %s", d.file.Name(), output.Plural(int64(len(d.file.Tenants())), "tenant", "tenants"))}}
 	}

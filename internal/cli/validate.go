@@ -62,7 +62,7 @@ func runValidate(opts *validateOptions) error {
 		return err
 	default:
 		found.Tenants = len(file.Tenants())
-		found.Problems = append(found.Problems, namedFiles(file)...)
+		found.Problems = append(found.Problems, namedFiles(file, f.Warn)...)
 		found.Unset = f.unset(file)
 	}
 	found.Valid = len(found.Problems) == 0
@@ -100,8 +100,8 @@ func (v validation) write(w io.Writer, file *config.File) error {
 	return err
 }
 
-// namedFiles checks the files of mappings and migrations that the file names.
-func namedFiles(file *config.File) []*config.Problem {
+// namedFiles checks the files of mappings and migrations that the file names, and warns of what may be right.
+func namedFiles(file *config.File, warn func(format string, args ...any)) []*config.Problem {
 	var problems []*config.Problem
 	add := func(path string, err error) {
 		var inner config.Problems
@@ -112,8 +112,13 @@ func namedFiles(file *config.File) []*config.Problem {
 		problems = append(problems, &config.Problem{Place: config.Place{File: file.Name()}, Path: path, Message: err.Error()})
 	}
 	for _, declared := range file.Streams() {
-		if _, err := readStream(declared); err != nil {
+		s, err := readStream(declared)
+		if err != nil {
 			add("services."+declared.Name, err)
+			continue
+		}
+		for _, notice := range s.Notices() {
+			warn("services.%s: %s", declared.Name, notice)
 		}
 	}
 	checked := map[string]bool{}

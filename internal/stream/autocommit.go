@@ -197,7 +197,11 @@ func (d *driver) mark(file uint64, version int, dirty bool) error {
 		statements = append(statements, "reset role", d.recordAt(version))
 	}
 	if _, err := d.send(strings.Join(append(statements, "commit"), "; ")); err != nil {
-		return fmt.Errorf("write version %s of %s in schema %q: %w", label(version), d.stream.Service, d.target.Schema, err)
+		err = fmt.Errorf("write version %s of %s in schema %q: %w", label(version), d.stream.Service, d.target.Schema, err)
+		if postgres.Code(err) == "" {
+			return unanswered(err)
+		}
+		return err
 	}
 	d.at = position{table: true, version: version, dirty: dirty}
 	return nil

@@ -212,7 +212,7 @@ func (d *driver) declined(script Script, err error, offset, ended int) error {
 	switch text := pgErr.Message; {
 	case strings.Contains(text, guardLocked):
 		return errLocked
-	case strings.Contains(text, guardMoved):
+	case strings.Contains(text, guardMoved), pgErr.Code == undefinedTable: // the version table was dropped
 		return errMoved
 	case strings.Contains(text, guardPath):
 		return tenant.WithHint(fmt.Errorf("unqualified names would not land in schema %q: %w", d.target.Schema, tenant.ErrConflict),
@@ -221,11 +221,16 @@ func (d *driver) declined(script Script, err error, offset, ended int) error {
 	return fmt.Errorf("prepare %s for schema %q: %w", script.Path, d.target.Schema, err)
 }
 
-// failed is the error of a script. One that isn't the server's may have done all or nothing; the next look at the version tells.
+// failed is the error of a script.
 func (d *driver) failed(script Script, err error, offset, ended int) error {
 	if postgres.Code(err) != "" {
 		return locate(d.stream.Service, script, err, offset, ended)
 	}
-	return tenant.WithHint(fmt.Errorf("no answer to %s %s for schema %q; whether it was committed isn't known: %w",
-		d.stream.Service, script.Path, d.target.Schema, err), "run it again: the version is read anew, and what is missing is done")
+	return unanswered(fmt.Errorf("%s %s for schema %q: %w", d.stream.Service, script.Path, d.target.Schema, err))
+}
+
+// unanswered is an error that isn't the server's: what was sent may be committed or not, and the next look at the version tells.
+func unanswered(err error) error {
+	return tenant.WithHint(fmt.Errorf("no answer, so it may have been committed or not: %w", err),
+		"run it again: the version is read anew, and what is missing is done")
 }

@@ -3,6 +3,7 @@ package stream_test
 import (
 	"context"
 	"maps"
+	"os"
 	"testing"
 	"testing/fstest"
 
@@ -14,7 +15,12 @@ import (
 	"tenantctl/internal/stream"
 )
 
-func TestMain(m *testing.M) { localtest.Main(m) }
+func TestMain(m *testing.M) {
+	if dsn := os.Getenv(childDSN); dsn != "" {
+		os.Exit(child(dsn))
+	}
+	localtest.Main(m)
+}
 
 // files makes a file system of ups; each gets a down that says nothing unless one is given.
 func files(scripts map[string]string) fstest.MapFS {

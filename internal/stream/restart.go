@@ -65,6 +65,12 @@ func detaches(w []string) bool { return begins(w, "alter", "table") && contains(
 func (d *driver) settle(script Script) (ended bool, err error) {
 	statement := lexer.Statements(script.body)[0].Text
 	w := words(statement, wordLimit)
+	if err := d.session(script); err != nil {
+		return false, err
+	}
+	if err := d.limitWaits(script, w); err != nil {
+		return false, err
+	}
 	if index := concurrentIndex(statement); index != "" {
 		return d.settleIndex(index, begins(w, "create", "unique"))
 	}
@@ -73,12 +79,6 @@ func (d *driver) settle(script Script) (ended bool, err error) {
 	}
 	if w[0] == "vacuum" || w[0] == "cluster" {
 		return false, nil
-	}
-	if err := d.session(script); err != nil {
-		return false, err
-	}
-	if err := d.limitWaits(script, w); err != nil {
-		return false, err
 	}
 	_, err = d.conn.Exec(d.ctx, statement, pgx.QueryExecModeSimpleProtocol)
 	if detaches(w) && postgres.Code(err) == notInState { // begun, and waited for the end of old transactions
