@@ -198,9 +198,11 @@ func (f *Factory) upgrader(ctx context.Context, opts *upgradeOptions, show upgra
 	if err != nil {
 		return nil, err
 	}
-	gates, err := gate.All(file.Rollout(), gate.Options{Resolve: f.resolve})
-	if err != nil {
-		return nil, err
+	var gates []upgrade.Gate
+	if opts.Rollback == "" && !opts.DryRun { // neither asks a gate, so neither needs its secrets
+		if gates, err = gate.All(file.Rollout(), gate.Options{Resolve: f.resolve}); err != nil {
+			return nil, err
+		}
 	}
 	records, err := f.Registry(ctx)
 	if err != nil {

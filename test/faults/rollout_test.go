@@ -33,7 +33,7 @@ func newShops(t *testing.T, tenants int) *shops {
 	s := &shops{scene: newScene(t, setting{source: "postgres://unused.invalid/x"}), tenants: tenants}
 	var text strings.Builder
 	fmt.Fprintf(&text, "version: 1\ninstances: { shared-1: { dsn: \"${SHARED_1_DSN}\", rolePrefix: %s } }\nservices: { shop: { migrations: shop } }\n", s.prefix)
-	fmt.Fprint(&text, "rollout: { rings: [ { name: general, parallel: 2, waves: [20%, 100%] } ] }\ntenants:\n")
+	fmt.Fprint(&text, "rollout: { rings: [ { name: general, parallel: 2, waves: [20%, 100%] } ], gates: { database: { samples: 1 } } }\ntenants:\n")
 	for i := range tenants {
 		fmt.Fprintf(&text, "  t%02d: {}\n", i)
 	}

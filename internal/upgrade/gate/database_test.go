@@ -297,3 +297,12 @@ func TestTheMedianDecides(t *testing.T) {
 	require.Equal(t, 90, waiters(90, 0, 95), "a lucky glance")
 	require.Equal(t, 9, waiters(0, 9))
 }
+
+func TestAfterTheLastWaveItLooksOnce(t *testing.T) {
+	t.Parallel()
+	g := &database{limits: generous()}
+	p := passage()
+	require.Equal(t, 2, g.samples(p))
+	p.Waiting = nil
+	require.Equal(t, 1, g.samples(p))
+}
