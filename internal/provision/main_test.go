@@ -123,6 +123,18 @@ func readStream(t *testing.T, service, sql string) *stream.Stream {
 	return s
 }
 
+// readFiles is a service of several files.
+func readFiles(t *testing.T, service string, ups map[string]string) *stream.Stream {
+	t.Helper()
+	fsys := fstest.MapFS{}
+	for name, sql := range ups {
+		fsys[name+".up.sql"] = &fstest.MapFile{Data: []byte(sql)}
+	}
+	s, err := stream.Read(service, fsys)
+	require.NoError(t, err)
+	return s
+}
+
 func spec(name tenant.Name, services ...string) tenant.Spec {
 	return tenant.Spec{
 		Name: name, Instance: "shared-1", Schema: "tenant_" + name.Ident(), State: tenant.Active, Services: services,

@@ -53,8 +53,9 @@ type Provisioner struct {
 
 	mu        sync.Mutex
 	prepared  bool
-	logins    map[string]bool      // made sure of, by role
-	templates map[string]*compiled // by key
+	logins    map[string]bool              // made sure of, by role
+	templates map[string]*compiled         // by key
+	made      map[string]map[string]string // objects and their owners, by the versions of files that make them
 }
 
 // Open connects to an instance. It changes nothing there.

@@ -226,7 +226,19 @@ func (pl *planner) schema(name string) []string {
 	}
 	have := privilegesOf(schema.Grants, pl.admin(), schema.Owner)
 	revoke, give := have.minus(wanted), wanted.minus(have)
+	maps.DeleteFunc(revoke, func(role string, _ map[string]bool) bool { return pl.hasForeign(role, name) })
 	return append(append(sql, revoke.statements("revoke", "schema", quoted)...), give.statements("grant", "schema", quoted)...)
+}
+
+// hasForeign tells whether a role has something in a schema that isn't ours, or may use it: its way there is never touched
+// either.
+func (pl *planner) hasForeign(role, schema string) bool {
+	return role != "" && slices.ContainsFunc(pl.seen.objects, func(o objectSeen) bool {
+		if _, ours := pl.serviceOf(o); ours || o.Schema != schema {
+			return false
+		}
+		return o.Owner == role || slices.ContainsFunc(o.Grants, func(g grant) bool { return g.To == role })
+	})
 }
 
 func (pl *planner) owns(owner, schema string) bool {
