@@ -51,7 +51,7 @@ func (c *compiler) uniqueRules(ctx context.Context) error {
 			}
 			object := "unique key " + quoteName(rule.Name) + " of " + quoteName(table.Name)
 			sql := uniqueSQL(feeders, table, rule, columns)
-			works, err := c.works(ctx, "exists ("+sql+")", feeders[0].from.sql())
+			works, err := c.works(ctx, "exists ("+sql+")", legacyRows{from: feeders[0].from.sql()})
 			if err != nil {
 				return err
 			}

@@ -22,7 +22,7 @@ func (t trial) findings(tallies []tally) []inspect.Finding {
 	said := false // that expressions fail
 	for i, g := range t.groups {
 		found := tallies[i]
-		if found.failed > 0 && (!g.derived || !said) {
+		if found.failed > 0 && (g.derived == nil || !said) {
 			said = true
 			findings = append(findings, inspect.Finding{
 				Severity: g.severity, Code: failingRows, Object: g.object,
@@ -78,7 +78,7 @@ func (t trial) misfits(ctx context.Context, tx pgx.Tx, cause error) ([]inspect.F
 	for _, g := range t.groups {
 		for _, check := range g.checks {
 			err := within(ctx, tx, func(tx pgx.Tx) error {
-				_, err := tx.Exec(ctx, "select "+check.bad+" from only "+t.from+" limit 0")
+				_, err := tx.Exec(ctx, "select "+check.bad+" from "+legacyRows{from: t.from}.with(g).sql()+" limit 0")
 				return err
 			})
 			if misfit(err) {

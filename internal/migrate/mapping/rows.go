@@ -61,13 +61,9 @@ func (t trial) each(ctx context.Context, tx pgx.Tx, pages string, tallies []tall
 func (t trial) block(pages string) string {
 	checks := 0
 	var body strings.Builder
-	var bad []string
 	for i, g := range t.groups {
 		body.WriteString(t.groupBlock(i+1, checks, g))
 		checks += len(g.checks)
-		for _, check := range g.checks {
-			bad = append(bad, "("+check.bad+") is true")
-		}
 	}
 	filter := "true"
 	if t.where != "" {
@@ -85,7 +81,7 @@ declare
 begin
 	for tenantctl_row in select ctid as tenantctl_ctid, %[3]s as tenantctl_name from only %[4]s where %[9]s loop
 		begin
-			select %[8]s into tenantctl_look from only %[4]s where ctid = tenantctl_row.tenantctl_ctid and (%[5]s);
+			select %[8]s into tenantctl_look from %[10]s;
 			continue when tenantctl_look is not true;
 		exception when others then
 			null; -- looked at below
@@ -105,18 +101,18 @@ begin
 	end loop;
 	perform set_config('tenantctl.found', jsonb_build_object('Failed', tenantctl_failed, 'Bad', tenantctl_count, 'Samples', tenantctl_samples)::text, true);
 end
-`, len(t.groups)+1, max(checks, 1), t.key, t.from, filter, mostListed, body.String(), strings.Join(append(bad, "false"), " or "), pages)
+`, len(t.groups)+1, max(checks, 1), t.key, t.from, filter, mostListed, body.String(), anyOf(conditions(t.groups)), pages, t.rows(rowAtHand, t.groups...).sql())
 }
+
+// rowAtHand is the condition that only the row in the block's variable meets.
+const rowAtHand = "ctid = tenantctl_row.tenantctl_ctid"
 
 // groupBlock evaluates one group for the row at hand. first is how many checks come before it.
 func (t trial) groupBlock(number, first int, g group) string {
-	conditions := make([]string, len(g.checks))
-	for i, check := range g.checks {
-		conditions[i] = "(" + check.bad + ")"
-	}
+	unfiltered := legacyRows{from: t.from, where: []string{rowAtHand}}.with(g)
 	return fmt.Sprintf(`
 			begin
-				select array[%[1]s]::boolean[] into tenantctl_bad from only %[2]s where ctid = tenantctl_row.tenantctl_ctid;
+				select array[%[1]s]::boolean[] into tenantctl_bad from %[2]s;
 				for tenantctl_n in 1 .. %[3]d loop
 					if tenantctl_bad[tenantctl_n] then
 						tenantctl_count[%[4]d + tenantctl_n] := tenantctl_count[%[4]d + tenantctl_n] + 1;
@@ -130,5 +126,5 @@ func (t trial) groupBlock(number, first int, g group) string {
 				if tenantctl_failed[%[6]d] <= %[5]d then
 					tenantctl_samples := tenantctl_samples || jsonb_build_object('Group', %[6]d, 'Check', 0, 'Row', tenantctl_row.tenantctl_name, 'Error', sqlerrm);
 				end if;
-			end;`, strings.Join(conditions, ", "), t.from, len(g.checks), first, mostListed, number)
+			end;`, strings.Join(conditions([]group{g}), ", "), unfiltered.sql(), len(g.checks), first, mostListed, number)
 }

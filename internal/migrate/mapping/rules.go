@@ -13,33 +13,6 @@ import (
 	"tenantctl/internal/postgres/lexer"
 )
 
-// trial is what has to be tried over the rows of one legacy table.
-type trial struct {
-	table  string // for people
-	from   string // quoted and qualified
-	where  string // compiled
-	filter string // as it was written
-	key    string // SQL: text that names a row
-	groups []group
-}
-
-// group is what is evaluated together: the checks of one column. A row for which one can't be evaluated fails the group.
-type group struct {
-	object   string
-	written  string // the expression, for people
-	severity inspect.Severity
-	checks   []check
-	derived  bool // made of the columns' expressions: where one fails, so does this
-}
-
-// check is a condition that is true for bad rows.
-type check struct {
-	bad  string
-	code string
-	says string // what is wrong with such rows
-	hint string
-}
-
 // rules works out what has to be tried over the rows.
 func (c *compiler) rules(ctx context.Context) error {
 	for _, w := range c.ways {
@@ -83,16 +56,17 @@ func (c *compiler) groups(ctx context.Context, w *way) ([]group, error) {
 
 // columnGroup lists the checks of one column; none where nothing can go wrong.
 func (c *compiler) columnGroup(ctx context.Context, w *way, f fill) ([]group, error) {
-	made := group{object: w.object(f.entry), written: f.entry.SQL, severity: inspect.Refusal}
+	v := w.value(f)
+	made := group{object: w.object(f.entry), written: f.entry.SQL, severity: inspect.Refusal, values: []value{v}}
 	if f.plain == "" && len(f.uses) > 0 || f.plain != "" && !f.exact {
-		made.checks = append(made.checks, check{bad: "num_nulls(" + f.sql + ") < 0"}) // only evaluates it
+		made.checks = append(made.checks, check{bad: "num_nulls(" + v.name + ") < 0"}) // only evaluates it
 	}
 	if f.object {
 		return []group{made}, nil
 	}
 	if f.column.NotNull && (f.plain == "" || !w.from.column(f.plain).notNull) {
 		made.checks = append(made.checks, check{
-			bad: "(" + f.sql + ") is null", code: "null-rows", says: "would give null, which the column forbids",
+			bad: v.name + " is null", code: "null-rows", says: "would give null, which the column forbids",
 			hint: "coalesce(..., ...) gives them a value; where: leaves them behind",
 		})
 	}
@@ -123,7 +97,7 @@ func (c *compiler) lossy(ctx context.Context, w *way, f fill) ([]check, error) {
 			hint: "if that is meant, say so in the expression: (" + f.entry.SQL + ")::" + base.Written,
 		})
 	}
-	if bad := overflow(f.sql, f.from, base); bad != "" {
+	if bad := overflow(w.value(f).name, f.from, base); bad != "" {
 		checks = append(checks, check{
 			bad: bad, code: "lossy-rows", says: "would not fit " + base.Written,
 			hint: "if cutting or rounding is meant, say so in the expression: (" + f.entry.SQL + ")::" + base.Written,
@@ -135,7 +109,7 @@ func (c *compiler) lossy(ctx context.Context, w *way, f fill) ([]check, error) {
 			labels[i] = postgres.Literal(label)
 		}
 		checks = append(checks, check{
-			bad:  "(" + f.sql + ") <> all (array[" + strings.Join(labels, ", ") + "]::pg_catalog.text[])",
+			bad:  w.value(f).name + " <> all (array[" + strings.Join(labels, ", ") + "]::pg_catalog.text[])",
 			code: "lossy-rows", says: fmt.Sprintf("would give no label of %s (%s)", f.column.Type, strings.Join(base.Labels, ", ")),
 		})
 	}
@@ -144,13 +118,14 @@ func (c *compiler) lossy(ctx context.Context, w *way, f fill) ([]check, error) {
 
 // changed is the condition under which a value isn't the same after the cast and back.
 func (c *compiler) changed(ctx context.Context, w *way, f fill) (string, error) {
-	back := "cast((" + f.sql + ") as " + f.from.sql() + ")"
-	works, err := c.works(ctx, back, w.from.sql())
+	v := w.value(f)
+	back := "cast(" + v.name + " as " + f.from.sql() + ")"
+	works, err := c.works(ctx, back, w.rows(group{values: []value{v}}))
 	if err != nil {
 		return "", err
 	}
 	if !works {
-		back = f.sql
+		back = v.name
 	}
 	if works && compares(f.from) {
 		return "(" + back + ") is distinct from (" + f.raw + ")", nil
@@ -159,12 +134,12 @@ func (c *compiler) changed(ctx context.Context, w *way, f fill) (string, error) 
 }
 
 // works tells whether PostgreSQL accepts a compiled expression that this program has put together.
-func (c *compiler) works(ctx context.Context, sql, from string) (bool, error) {
+func (c *compiler) works(ctx context.Context, sql string, over legacyRows) (bool, error) {
 	err := c.judge.attempt(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "set local search_path = ''"); err != nil {
 			return fmt.Errorf("set the search path: %w", err)
 		}
-		_, err := tx.Conn().Prepare(ctx, "", "select "+sql+" from only "+from)
+		_, err := tx.Conn().Prepare(ctx, "", "select "+sql+" from "+over.sql())
 		return err
 	})
 	if err != nil && atFault(postgres.Code(err)) {
@@ -176,17 +151,18 @@ func (c *compiler) works(ctx context.Context, sql, from string) (bool, error) {
 // domainChecks lists the conditions of the column's domains; VALUE in them is the expression.
 func (c *compiler) domainChecks(ctx context.Context, w *way, f fill) ([]check, error) {
 	var checks []check
+	v := w.value(f)
 	for _, condition := range f.column.DomainChecks {
 		var sql strings.Builder
 		for token := range lexer.Tokens(condition) {
 			if token.Is("value") {
-				sql.WriteString("(" + f.sql + ")")
+				sql.WriteString(v.name)
 				continue
 			}
 			sql.WriteString(token.Text)
 		}
 		bad := "(" + sql.String() + ") is false"
-		works, err := c.works(ctx, bad, w.from.sql())
+		works, err := c.works(ctx, bad, w.rows(group{values: []value{v}}))
 		if err != nil {
 			return nil, err
 		}
@@ -203,37 +179,44 @@ func (c *compiler) untried(object, whose string) {
 	c.found(inspect.Note, "untried", object, whose+" uses functions, types or columns that only the platform has: the rows can't be tried against it before they are copied", "")
 }
 
-// over evaluates an expression over the target's row that a legacy row becomes.
-func (w *way) over(sql string) string {
-	columns := make([]string, len(w.fills))
-	for i, f := range w.fills {
-		columns[i] = "(" + f.sql + ") as " + postgres.Ident(f.column.Name)
+// rows are those of the legacy table with what a group names.
+func (w *way) rows(g group) legacyRows { return legacyRows{from: w.from.sql()}.with(g) }
+
+// value is what fills a column.
+func (w *way) value(f fill) value {
+	return value{name: fmt.Sprintf("tenantctl_value_%d", w.to.position(f.column.Name)), column: f.column.Name, sql: f.sql}
+}
+
+// over makes a group without checks whose expression sees columns of the row that the target would hold.
+func (w *way) over(number int, sql string, columns []string) group {
+	g := group{derived: &derived{name: fmt.Sprintf("tenantctl_derived_%d", number), table: w.to.Name, sql: sql}}
+	for _, name := range columns {
+		g.values = append(g.values, w.value(*w.fillOf(name)))
 	}
-	return "(select (" + sql + ") from (select " + strings.Join(columns, ", ") + ") as " + postgres.Ident(w.to.Name) + ")"
+	return g
 }
 
 // checkGroups lists the CHECK constraints of the target whose columns the mapping fills.
 func (c *compiler) checkGroups(ctx context.Context, w *way) ([]group, error) {
 	var groups []group
-	for _, rule := range w.to.Checks {
+	for number, rule := range w.to.Checks {
 		columns, plain := plainNames(rule.Columns)
 		if !plain || !w.fillsAll(columns) || len(columns) == 0 {
 			continue
 		}
-		object := "constraint " + quoteName(rule.Name) + " of " + quoteName(w.to.Name)
-		bad := w.over(rule.SQL) + " is false"
-		works, err := c.works(ctx, bad, w.from.sql())
+		made := w.over(number, rule.SQL, columns)
+		made.object, made.written, made.severity = "constraint "+quoteName(rule.Name)+" of "+quoteName(w.to.Name), rule.SQL, inspect.Refusal
+		bad := made.derived.name + " is false"
+		works, err := c.works(ctx, bad, w.rows(made))
 		if err != nil {
 			return nil, err
 		}
 		if !works {
-			c.untried(object, "it")
+			c.untried(made.object, "it")
 			continue
 		}
-		groups = append(groups, group{
-			object: object, written: rule.SQL, severity: inspect.Refusal, derived: true,
-			checks: []check{{bad: bad, code: "forbidden-rows", says: "would break the target's constraint, which demands " + rule.SQL}},
-		})
+		made.checks = []check{{bad: bad, code: "forbidden-rows", says: "would break the target's constraint, which demands " + rule.SQL}}
+		groups = append(groups, made)
 	}
 	return groups, nil
 }
@@ -241,27 +224,28 @@ func (c *compiler) checkGroups(ctx context.Context, w *way) ([]group, error) {
 // returnGroups lists the inverses that might not give back what was there.
 func (c *compiler) returnGroups(ctx context.Context, w *way) ([]group, error) {
 	var groups []group
-	for _, inverse := range w.inverses {
+	for i, inverse := range w.inverses {
 		column := w.from.column(inverse.Column)
 		if inverse.own && w.losesNothing(inverse) || !w.fillsAll(inverse.uses) {
 			continue
 		}
-		back, before := w.over(inverse.SQL), postgres.Ident(inverse.Column)
+		made := w.over(len(w.to.Checks)+i, inverse.SQL, inverse.uses)
+		made.object, made.written = "reverse of "+w.from.String()+"."+quoteName(inverse.Column), inverse.SQL
+		made.severity = inspect.Warning
+		back, before := made.derived.name, postgres.Ident(inverse.Column)
 		bad := back + "::text is distinct from (" + before + ")::text"
 		if compares(column.base) {
 			bad = back + " is distinct from " + before
 		}
-		works, err := c.works(ctx, bad, w.from.sql())
+		works, err := c.works(ctx, bad, w.rows(made))
 		if err != nil {
 			return nil, err
 		}
 		if !works {
-			return nil, fmt.Errorf("the inverse of %s.%s can't be evaluated over the legacy row: %s", w.from, inverse.Column, bad)
+			return nil, fmt.Errorf("the inverse of %s.%s can't be evaluated over the legacy row: %s", w.from, inverse.Column, inverse.SQL)
 		}
-		groups = append(groups, group{
-			object: "reverse of " + w.from.String() + "." + quoteName(inverse.Column), written: inverse.SQL, severity: inspect.Warning, derived: true,
-			checks: []check{{bad: bad, code: "round-trip", says: "would not come back unchanged if this tenant is rolled back"}},
-		})
+		made.checks = []check{{bad: bad, code: "round-trip", says: "would not come back unchanged if this tenant is rolled back"}}
+		groups = append(groups, made)
 	}
 	return groups, nil
 }

@@ -143,32 +143,35 @@ func noLanguage(err error) bool {
 	return errors.As(err, &pgErr) && (pgErr.Code == "42704" || pgErr.Code == "42501") && strings.Contains(pgErr.Message, "plpgsql")
 }
 
-// scan evaluates all groups over the rows in one pass. extra is one more condition, on ctid.
+// scan evaluates all groups over the rows in one pass, and only where one is bad, counts in a second what is. extra is one more
+// condition, on ctid.
 func (t trial) scan(ctx context.Context, tx pgx.Tx, extra string, tallies []tally) error {
-	columns := []string{"count(*)"}
-	var counts []*int64
-	var all int64
-	into := []any{&all}
-	for _, g := range t.groups {
-		for _, check := range g.checks {
-			columns = append(columns, "count(*) filter (where "+check.bad+")")
-			count := new(int64)
-			counts, into = append(counts, count), append(into, count)
-		}
+	bad, from := conditions(t.groups), t.rows(extra, t.groups...).sql()
+	sql := "select count(*) from " + from
+	if len(bad) > 0 { // without checks it is only the filter that is tried
+		sql += " where " + anyOf(bad)
 	}
-	if err := tx.QueryRow(ctx, "select "+strings.Join(columns, ", ")+" from only "+t.from+t.conditions(extra)).Scan(into...); err != nil {
+	var found int64
+	if err := tx.QueryRow(ctx, sql).Scan(&found); err != nil || found == 0 || len(bad) == 0 {
+		return err
+	}
+	columns, counts, into := make([]string, len(bad)), make([]int64, len(bad)), make([]any, len(bad))
+	for i, condition := range bad {
+		columns[i], into[i] = "count(*) filter (where "+condition+")", &counts[i]
+	}
+	if err := tx.QueryRow(ctx, "select "+strings.Join(columns, ", ")+" from "+from).Scan(into...); err != nil {
 		return err
 	}
 	next := 0
 	for i, g := range t.groups {
 		for j, check := range g.checks {
-			count := *counts[next]
+			count := counts[next]
 			next++
 			if count == 0 {
 				continue
 			}
 			tallies[i].bad[j] += count
-			samples, err := t.list(ctx, tx, check.bad, extra, mostListed-len(tallies[i].rows[j]))
+			samples, err := t.list(ctx, tx, g, check, extra, mostListed-len(tallies[i].rows[j]))
 			if err != nil {
 				return err
 			}
@@ -178,33 +181,12 @@ func (t trial) scan(ctx context.Context, tx pgx.Tx, extra string, tallies []tall
 	return nil
 }
 
-func (t trial) conditions(extra string) string {
-	var conditions []string
-	if extra != "" {
-		conditions = append(conditions, extra)
-	}
-	if t.where != "" {
-		conditions = append(conditions, "("+t.where+")")
-	}
-	if len(conditions) == 0 {
-		return ""
-	}
-	return " where " + strings.Join(conditions, " and ")
-}
-
-// list names bad rows. The condition must not be evaluated before the filter, which AND doesn't promise.
-func (t trial) list(ctx context.Context, tx pgx.Tx, bad, extra string, limit int) ([]sample, error) {
+// list names bad rows of one check.
+func (t trial) list(ctx context.Context, tx pgx.Tx, g group, check check, extra string, limit int) ([]sample, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	condition := bad
-	if t.where != "" {
-		condition = "case when " + t.where + " then (" + bad + ") end"
-	}
-	if extra != "" {
-		condition = extra + " and (" + condition + ")"
-	}
-	rows, err := tx.Query(ctx, fmt.Sprintf("select %s, '' from only %s where %s limit %d", t.key, t.from, condition, limit))
+	rows, err := tx.Query(ctx, fmt.Sprintf("select %s, '' from %s where %s limit %d", t.key, t.rows(extra, g).sql(), check.bad, limit))
 	if err != nil {
 		return nil, err
 	}

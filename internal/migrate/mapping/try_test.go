@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"tenantctl/internal/local/localtest"
@@ -247,6 +248,36 @@ tables:
 		`round-trip | reverse of public.a.at | 1 row of public.a would not come back unchanged if this tenant is rolled back: id=4`,
 		`round-trip | reverse of public.a.j | 2 rows of public.a would not come back unchanged if this tenant is rolled back: id=2; id=4`,
 	}, lines(findings, inspect.Warning))
+}
+
+// A filter is tried even where nothing else can go wrong.
+func TestTryEvaluatesFilterAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t, `create table a (id int primary key); insert into a select generate_series(1, 5)`, `create table x (id int primary key)`)
+	compiled := b.sound("version: 1\ntables: [ { from: a, to: x, columns: { id: id }, where: { sql: 10 / (id - 3) < 9, reason: odd } } ]")
+	require.Equal(t, []string{
+		`failing-rows | where of public.a | 10 / (id - 3) < 9 can't be evaluated for 1 row: id=3: division by zero`,
+	}, refusals(b.try(compiled)))
+}
+
+// Each expression is computed once a row and no more, however many checks ask for its value.
+func TestTryComputesOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, `create table a (id int primary key, s text); insert into a select i, 's' || i from generate_series(1, 50) i;
+		create function told(s text) returns text immutable language plpgsql as 'begin raise warning ''told''; return s; end'`,
+		`create table x (id int primary key, s varchar(9) not null check (s <> ''), constraint both_of check (length(s) > id * 0))`)
+	compiled := b.sound("version: 1\ntables: [ { from: a, to: x, columns: { id: id, s: { sql: told(s), reverse: { s: s } } } } ]")
+	config, err := pgx.ParseConfig(b.dsn)
+	require.NoError(t, err)
+	told := 0
+	config.OnNotice = func(*pgconn.PgConn, *pgconn.Notice) { told++ }
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(context.Background())) }()
+	findings, err := compiled.Try(t.Context(), conn)
+	require.NoError(t, err)
+	require.Empty(t, findings)
+	require.Equal(t, 50, told)
 }
 
 func TestCountFiltered(t *testing.T) {
