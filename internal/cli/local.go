@@ -118,7 +118,7 @@ func runLocalDown(ctx context.Context, opts *localOptions) error {
 	if opts.KeepData {
 		data = local.KeepData
 	}
-	if err := sweepScratches(ctx, dir); err != nil {
+	if err := sweepScratches(ctx, dir, data); err != nil {
 		return err
 	}
 	err = local.Down(ctx, dir, data)

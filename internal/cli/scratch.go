@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -44,8 +45,11 @@ func (f *Factory) newScratch(instanceDSN string, name tenant.Name, keeping recor
 // scratchInfix stands in the names of throw-away servers' folders, between the local stack's and the tenant.
 const scratchInfix = "-scratch-"
 
-// sweepScratches ends what killed commands left of throw-away servers beside a local stack.
-func sweepScratches(ctx context.Context, stackDir string) error {
+// templatesSuffix ends the name of the folder, beside the local stack's, that keeps what initdb made for throw-away servers.
+const templatesSuffix = "-initdb"
+
+// sweepScratches ends what killed commands left of throw-away servers beside a local stack, and forgets how they were made.
+func sweepScratches(ctx context.Context, stackDir string, data local.Data) error {
 	left, err := filepath.Glob(stackDir + scratchInfix + "*")
 	if err != nil {
 		return fmt.Errorf("look for throw-away servers: %w", err)
@@ -55,6 +59,9 @@ func sweepScratches(ctx context.Context, stackDir string) error {
 		if err := local.Down(ctx, dir, local.RemoveData); err != nil && !errors.Is(err, tenant.ErrNotFound) {
 			errs = append(errs, err)
 		}
+	}
+	if data == local.RemoveData {
+		errs = append(errs, os.RemoveAll(stackDir+templatesSuffix))
 	}
 	return errors.Join(errs...)
 }
@@ -83,7 +90,7 @@ func (s *scratch) find(ctx context.Context) (string, error) {
 	if _, err := postgres.FindServer(0); err != nil {
 		return s.instance, nil //nolint:nilerr // without server programs the instance itself serves
 	}
-	made, err := local.Up(ctx, local.Options{Dir: s.dir, Settings: map[string]string{
+	made, err := local.Up(ctx, local.Options{Dir: s.dir, Templates: stack + templatesSuffix, Settings: map[string]string{
 		"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "wal_level": "minimal", "max_wal_senders": "0",
 	}})
 	if err != nil {

@@ -13,9 +13,10 @@ import (
 	"tenantctl/internal/postgres"
 )
 
-// initialize runs initdb once: a folder that has its data keeps it. The data appears under its name when it is complete, so
-// that a run that was killed leaves nothing that looks like a server.
-func (p *Postgres) initialize(ctx context.Context) error {
+// initialize makes the data folder once: one that is there stays. The data appears under its name when it is complete, so that
+// a run that was killed leaves nothing that looks like a server. templates keeps what initdb makes, to be copied the next time;
+// empty: initdb.
+func (p *Postgres) initialize(ctx context.Context, templates string) error {
 	if _, err := os.Stat(p.DataDir); err == nil {
 		return nil
 	}
@@ -23,25 +24,54 @@ func (p *Postgres) initialize(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	password, err := keepPassword(p.dir)
-	if err != nil {
-		return err
-	}
 	// A name of its own: the initdb of a run that was killed may still be writing to the last one's.
 	partial := p.DataDir + ".new-" + rand.Text()[:8]
-	if err := p.owner.ownFolder(partial); err != nil {
-		return err
+	if templates == "" {
+		_, err = p.make(ctx, tools, partial)
+	} else {
+		err = p.copyOrMake(ctx, tools, partial, templates)
 	}
-	if err := p.initdb(ctx, tools, partial, password); err != nil {
-		return err
-	}
-	if err := includeSettings(partial); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := os.Rename(partial, p.DataDir); err != nil {
 		return fmt.Errorf("put data folder in place: %w", err)
 	}
 	return nil
+}
+
+// copyOrMake copies the template; where there is none to be had, whatever the reason, initdb makes one.
+func (p *Postgres) copyOrMake(ctx context.Context, tools postgres.Tools, dataDir, templates string) error {
+	kept, err := templateOf(ctx, tools, templates)
+	if err != nil {
+		return err
+	}
+	password, err := kept.copyTo(dataDir, p.owner)
+	if err == nil {
+		return writePassword(p.dir, password)
+	}
+	if err := os.RemoveAll(dataDir); err != nil {
+		return fmt.Errorf("clear data folder: %w", err)
+	}
+	if password, err = p.make(ctx, tools, dataDir); err != nil {
+		return err
+	}
+	_ = kept.keep(dataDir, password) // without one the next start takes longer, nothing else
+	return nil
+}
+
+// make runs initdb.
+func (p *Postgres) make(ctx context.Context, tools postgres.Tools, dataDir string) (password string, err error) {
+	if password, err = keepPassword(p.dir); err != nil {
+		return "", err
+	}
+	if err := p.owner.ownFolder(dataDir); err != nil {
+		return "", err
+	}
+	if err := p.initdb(ctx, tools, dataDir, password); err != nil {
+		return "", err
+	}
+	return password, includeSettings(dataDir)
 }
 
 // initdb takes C.UTF-8, which sorts alike on every machine; a system that lacks it has C.

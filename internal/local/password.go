@@ -29,8 +29,12 @@ func keepPassword(dir string) (string, error) {
 		return password, err
 	}
 	password = rand.Text()
+	return password, writePassword(dir, password)
+}
+
+func writePassword(dir, password string) error {
 	if err := os.WriteFile(filepath.Join(dir, passwordName), []byte(password+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("write server password: %w", err)
+		return fmt.Errorf("write server password: %w", err)
 	}
-	return password, nil
+	return nil
 }

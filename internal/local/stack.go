@@ -30,6 +30,8 @@ type Options struct {
 	Parts Part
 	// Settings are PostgreSQL's run-time parameters that win over the defaults. They are kept with the stack; nil leaves those kept.
 	Settings map[string]string
+	// Templates is ServerOptions.Templates.
+	Templates string
 }
 
 // Stack is the private servers of a state folder. A part that was never started is nil.
@@ -71,7 +73,7 @@ func Up(ctx context.Context, opts Options) (*Stack, error) {
 		return nil, err
 	}
 	if opts.Parts&PartPostgres != 0 {
-		if err := s.upPostgres(ctx, opts.Settings); err != nil {
+		if err := s.upPostgres(ctx, opts); err != nil {
 			return nil, err
 		}
 	}
@@ -125,9 +127,10 @@ func findOrMake(dir string) (*Stack, error) {
 }
 
 // upPostgres sees to it that the server runs with the settings.
-func (s *Stack) upPostgres(ctx context.Context, settings map[string]string) error {
+func (s *Stack) upPostgres(ctx context.Context, opts Options) error {
+	settings := opts.Settings
 	if s.Postgres == nil {
-		p, err := makeServer(ctx, ServerOptions{Dir: s.postgresDir(), Settings: settings})
+		p, err := makeServer(ctx, ServerOptions{Dir: s.postgresDir(), Settings: settings, Templates: opts.Templates})
 		if err != nil {
 			return fmt.Errorf("make the private PostgreSQL: %w", err)
 		}

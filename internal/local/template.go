@@ -1,9 +1,13 @@
 package local
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -15,53 +19,25 @@ import (
 )
 
 // templateFormat changes with what initialize leaves behind, so that no older template is taken.
-const templateFormat = "2"
+const templateFormat = "3"
 
-// MakeTemplate returns a folder with a freshly initialized server of the installed version, made once and kept under cacheDir.
-// Processes that make it at once are harmless: the first to finish wins.
-func MakeTemplate(ctx context.Context, cacheDir string) (string, error) {
-	tools, err := postgres.FindServer(0)
-	if err != nil {
-		return "", err
-	}
+// template is a folder with the data of a freshly initialized server, to be copied: several times faster than initdb. It
+// appears under its name when it is complete. Nothing waits for the disk while it is made; the sum beside the data tells one
+// that a power cut left incomplete.
+type template struct{ dir string }
+
+const (
+	templateData = "data"
+	templateSum  = "sum"
+)
+
+// templateOf is the place of the template for some server programs; there may be none yet.
+func templateOf(ctx context.Context, tools postgres.Tools, cacheDir string) (template, error) {
 	out, err := exec.CommandContext(ctx, filepath.Join(tools.Bin, "postgres"), "--version").Output()
 	if err != nil {
-		return "", fmt.Errorf("ask postgres for its version: %w", err)
+		return template{}, fmt.Errorf("ask postgres for its version: %w", err)
 	}
-	template := filepath.Join(cacheDir, "initdb-"+templateFormat+"-"+fileName(string(out)))
-	if _, err := os.Stat(template); err == nil {
-		return template, nil
-	}
-	folder, err := ServerFolder("tenantctl-initdb-")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	if _, err := makeServer(ctx, ServerOptions{Dir: folder}); err != nil {
-		return "", err
-	}
-	return template, publish(folder, template)
-}
-
-// publish copies data and password to where they are looked for, both or neither.
-func publish(folder, template string) error {
-	cacheDir := filepath.Dir(template)
-	if err := os.MkdirAll(cacheDir, 0o700); err != nil {
-		return fmt.Errorf("make cache folder: %w", err)
-	}
-	partial, err := os.MkdirTemp(cacheDir, "partial-")
-	if err != nil {
-		return fmt.Errorf("make cache folder: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(partial) }()
-	if err := copyTemplate(folder, partial, account{}); err != nil {
-		return err
-	}
-	err = os.Rename(partial, template)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("keep template: %w", err)
-	}
-	return nil
+	return template{filepath.Join(cacheDir, "initdb-"+templateFormat+"-"+fileName(string(out)))}, nil
 }
 
 // fileName keeps the letters, digits, dots and dashes of a version text.
@@ -75,57 +51,117 @@ func fileName(text string) string {
 	}, strings.TrimSpace(text)), "-")
 }
 
-// copyTemplate copies the password, and the data of a stopped server, which is given to the account.
-func copyTemplate(from, to string, owner account) error {
-	if err := copyFile(filepath.Join(from, passwordName), filepath.Join(to, passwordName)); err != nil {
-		return fmt.Errorf("copy server password: %w", err)
-	}
-	from, to = filepath.Join(from, "data"), filepath.Join(to, "data")
-	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		return copyEntry(path, filepath.Join(to, name), entry, owner)
-	})
+// copyTo makes a data folder for an account, and tells the password that goes with it. A template that isn't whole is removed.
+func (t template) copyTo(dataDir string, owner account) (password string, err error) {
+	want, err := os.ReadFile(filepath.Join(t.dir, templateSum))
 	if err != nil {
-		return fmt.Errorf("copy server files from %s: %w", from, err)
+		return "", fmt.Errorf("read server template: %w", err)
+	}
+	if password, err = readPassword(t.dir); err != nil {
+		return "", err
+	}
+	sum, err := copyData(filepath.Join(t.dir, templateData), dataDir, owner)
+	if err != nil {
+		return "", fmt.Errorf("copy server template: %w", err)
+	}
+	if !bytes.Equal(want, templateSumOf(sum, password)) {
+		return "", errors.Join(fmt.Errorf("server template %s is damaged", t.dir), t.remove())
+	}
+	return password, nil
+}
+
+// keep makes the template from the data of a server that has never run. Of several processes that make it at once, the
+// first to finish wins.
+func (t template) keep(dataDir, password string) error {
+	partial := t.dir + ".new-" + rand.Text()[:8]
+	defer func() { _ = os.RemoveAll(partial) }()
+	if err := os.MkdirAll(partial, 0o700); err != nil {
+		return fmt.Errorf("keep server template: %w", err)
+	}
+	sum, err := copyData(dataDir, filepath.Join(partial, templateData), account{})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(partial, passwordName), []byte(password+"\n"), 0o600)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(partial, templateSum), templateSumOf(sum, password), 0o600)
+	}
+	if err == nil {
+		err = os.Rename(partial, t.dir)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("keep server template: %w", err)
 	}
 	return nil
 }
 
-func copyEntry(from, to string, entry fs.DirEntry, owner account) error {
-	switch {
-	case entry.IsDir():
-		if err := os.MkdirAll(to, 0o700); err != nil {
-			return err
-		}
-	case entry.Type().IsRegular():
-		if err := copyFile(from, to); err != nil {
-			return err
-		}
-	default:
-		return nil
+// remove takes the template away. It leaves its place in one step: whoever is copying it finds out by the sum.
+func (t template) remove() error {
+	gone := t.dir + ".new-" + rand.Text()[:8]
+	if err := os.Rename(t.dir, gone); err != nil {
+		return fmt.Errorf("remove server template: %w", err)
 	}
-	return owner.own(to)
+	return os.RemoveAll(gone)
 }
 
-func copyFile(from, to string) error {
-	source, err := os.Open(from)
+func templateSumOf(data hash.Hash, password string) []byte {
+	return fmt.Appendf(nil, "%x\n", data.Sum([]byte(password)))
+}
+
+const copyBuffer = 256 << 10
+
+// copyData copies the folders and files of a server that doesn't run into a new folder, which is given to the account, and sums names and
+// contents. Neither side leads out of its folder: as root, this program reads and writes beside what a server's user may change.
+func copyData(from, to string, owner account) (hash.Hash, error) {
+	source, err := os.OpenRoot(from)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = source.Close() }()
-	target, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err := owner.ownFolder(to); err != nil {
+		return nil, err
+	}
+	target, err := os.OpenRoot(to)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = target.Close() }()
+	sum, buffer := sha256.New(), make([]byte, copyBuffer)
+	return sum, fs.WalkDir(source.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil || name == ".":
+			return err
+		case entry.IsDir():
+			if err := target.Mkdir(name, 0o700); err != nil {
+				return err
+			}
+		case entry.Type().IsRegular():
+			_, _ = fmt.Fprintf(sum, "%s\x00", name) // a hash takes all it is given
+			if err := copyFile(source, target, name, sum, buffer); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+		if owner.other {
+			return target.Lchown(name, owner.uid, owner.gid)
+		}
+		return nil
+	})
+}
+
+func copyFile(source, target *os.Root, name string, sum io.Writer, buffer []byte) error {
+	from, err := source.Open(name)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(target, source); err != nil {
-		_ = target.Close()
+	defer func() { _ = from.Close() }()
+	to, err := target.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
 		return err
 	}
-	return target.Close()
+	_, err = io.CopyBuffer(io.MultiWriter(to, sum), onlyReader{from}, buffer)
+	return errors.Join(err, to.Close())
 }
+
+// onlyReader hides that a file can copy itself, with a buffer of its own.
+type onlyReader struct{ io.Reader }

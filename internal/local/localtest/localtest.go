@@ -151,15 +151,11 @@ const startTimeout = 2 * time.Minute
 func start(dir string, settings map[string]string) (*local.Postgres, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	template, err := local.MakeTemplate(ctx, cacheDir())
-	if err != nil {
-		return nil, err
-	}
 	all := map[string]string{"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "track_commit_timestamp": "off"}
 	for name, value := range settings {
 		all[name] = value
 	}
-	return local.StartServer(ctx, local.ServerOptions{Dir: dir, Settings: all, Template: template})
+	return local.StartServer(ctx, local.ServerOptions{Dir: dir, Settings: all, Templates: cacheDir()})
 }
 
 // cacheDir keeps what the next test process can use again.

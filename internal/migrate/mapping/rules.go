@@ -58,10 +58,8 @@ func (c *compiler) groups(ctx context.Context, w *way) ([]group, error) {
 func (c *compiler) columnGroup(ctx context.Context, w *way, f fill) ([]group, error) {
 	v := w.value(f)
 	made := group{object: w.object(f.entry), written: f.entry.SQL, severity: inspect.Refusal, values: []value{v}}
-	if f.plain == "" && len(f.uses) > 0 || f.plain != "" && !f.exact {
-		made.checks = append(made.checks, check{bad: "num_nulls(" + v.name + ") < 0"}) // only evaluates it
-	}
 	if f.object {
+		made.checks = []check{evaluates(v)}
 		return []group{made}, nil
 	}
 	if f.column.NotNull && (f.plain == "" || !w.from.column(f.plain).notNull) {
@@ -70,18 +68,26 @@ func (c *compiler) columnGroup(ctx context.Context, w *way, f fill) ([]group, er
 			hint: "coalesce(..., ...) gives them a value; where: leaves them behind",
 		})
 	}
-	for _, more := range []func(context.Context, *way, fill) ([]check, error){c.lossy, c.domainChecks} {
-		checks, err := more(ctx, w, f)
-		if err != nil {
-			return nil, err
-		}
-		made.checks = append(made.checks, checks...)
+	checks, err := c.lossy(ctx, w, f)
+	if err != nil {
+		return nil, err
 	}
+	made.checks = append(made.checks, checks...)
+	if canFail := f.plain == "" && len(f.uses) > 0 || f.plain != "" && !f.exact; canFail && len(made.checks) == 0 {
+		made.checks = append(made.checks, evaluates(v))
+	}
+	if checks, err = c.domainChecks(ctx, w, f); err != nil {
+		return nil, err
+	}
+	made.checks = append(made.checks, checks...)
 	if len(made.checks) == 0 {
 		return nil, nil
 	}
 	return []group{made}, nil
 }
+
+// evaluates is a check that no row fails, but for those for which the value can't be evaluated.
+func evaluates(v value) check { return check{bad: "num_nulls(" + v.name + ") < 0"} }
 
 // lossy lists the conditions under which the target's column holds another value than the expression gives.
 func (c *compiler) lossy(ctx context.Context, w *way, f fill) ([]check, error) {
