@@ -18,7 +18,7 @@ func identity(t *testing.T, p *local.Postgres) int64 {
 	return query[int64](t, p.DSN("postgres"), `select system_identifier from pg_control_system()`)
 }
 
-var throwAway = map[string]string{"fsync": "off"} //nolint:gochecknoglobals // a constant
+var throwAway = map[string]string{"fsync": "off"}
 
 func TestTemplateIsCopiedAndMadeAnewWhenDamaged(t *testing.T) {
 	t.Parallel()
