@@ -3,7 +3,6 @@ package local
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"tenantctl/internal/postgres"
 )
@@ -51,7 +51,7 @@ func fileName(text string) string {
 	}, strings.TrimSpace(text)), "-")
 }
 
-// copyTo makes a data folder for an account, and tells the password that goes with it. A template that isn't whole is removed.
+// copyTo makes a data folder for an account, and tells the password that goes with it.
 func (t template) copyTo(dataDir string, owner account) (password string, err error) {
 	want, err := os.ReadFile(filepath.Join(t.dir, templateSum))
 	if err != nil {
@@ -65,22 +65,33 @@ func (t template) copyTo(dataDir string, owner account) (password string, err er
 		return "", fmt.Errorf("copy server template: %w", err)
 	}
 	if !bytes.Equal(want, templateSumOf(sum, password)) {
-		return "", errors.Join(fmt.Errorf("server template %s is damaged", t.dir), t.remove())
+		return "", fmt.Errorf("server template %s is damaged", t.dir)
 	}
 	return password, nil
 }
 
-// keep makes the template from the data of a server that has never run. Of several processes that make it at once, the
-// first to finish wins.
+// keep makes the template from the data of a server that has never run, in place of one that isn't whole. Of several processes
+// at once one does. What a killed one left is removed by the next.
 func (t template) keep(dataDir, password string) error {
-	partial := t.dir + ".new-" + rand.Text()[:8]
-	defer func() { _ = os.RemoveAll(partial) }()
-	if err := os.MkdirAll(partial, 0o700); err != nil {
+	cache := filepath.Dir(t.dir)
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return fmt.Errorf("keep server template: %w", err)
+	}
+	lock, err := os.Open(cache)
+	if err != nil {
+		return fmt.Errorf("keep server template: %w", err)
+	}
+	defer func() { _ = lock.Close() }()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("keep server template: %w", err)
+	}
+	partial := t.dir + ".new"
+	if err := errors.Join(os.RemoveAll(partial), os.RemoveAll(t.dir), os.Mkdir(partial, 0o700)); err != nil {
 		return fmt.Errorf("keep server template: %w", err)
 	}
 	sum, err := copyData(dataDir, filepath.Join(partial, templateData), account{})
 	if err == nil {
-		err = os.WriteFile(filepath.Join(partial, passwordName), []byte(password+"\n"), 0o600)
+		err = writePassword(partial, password)
 	}
 	if err == nil {
 		err = os.WriteFile(filepath.Join(partial, templateSum), templateSumOf(sum, password), 0o600)
@@ -88,19 +99,10 @@ func (t template) keep(dataDir, password string) error {
 	if err == nil {
 		err = os.Rename(partial, t.dir)
 	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("keep server template: %w", err)
+	if err != nil {
+		return errors.Join(fmt.Errorf("keep server template: %w", err), os.RemoveAll(partial))
 	}
 	return nil
-}
-
-// remove takes the template away. It leaves its place in one step: whoever is copying it finds out by the sum.
-func (t template) remove() error {
-	gone := t.dir + ".new-" + rand.Text()[:8]
-	if err := os.Rename(t.dir, gone); err != nil {
-		return fmt.Errorf("remove server template: %w", err)
-	}
-	return os.RemoveAll(gone)
 }
 
 func templateSumOf(data hash.Hash, password string) []byte {

@@ -95,6 +95,12 @@ func (s *scene) back(b before) {
 	s.nothingLeft()
 }
 
+// keptOnPurpose tells initdb's work, which the next throw-away server takes over; but not what a killed run had of it: the next run
+// took that away.
+func keptOnPurpose(path string) bool {
+	return strings.HasSuffix(filepath.Dir(path), "-initdb") && !strings.HasSuffix(path, ".new")
+}
+
 // nothingLeft: no slot, no scratch database, no lock, no session, no file and no process remains of any run.
 func (s *scene) nothingLeft() {
 	s.t.Helper()
@@ -113,6 +119,9 @@ func (s *scene) nothingLeft() {
 	for _, folder := range []string{"tmp", "state"} {
 		var files []string
 		_ = filepath.WalkDir(filepath.Join(s.dir, folder), func(path string, entry os.DirEntry, err error) error {
+			if err == nil && entry.IsDir() && keptOnPurpose(path) {
+				return filepath.SkipDir
+			}
 			if err == nil && !entry.IsDir() {
 				files = append(files, path)
 			}
