@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
@@ -270,6 +271,7 @@ func ofSchema(dump, schema string) string {
 
 func (c contest) compare(t *testing.T, what string) {
 	t.Helper()
+	t.Logf("%s %s", time.Now().Format(time.TimeOnly), what)
 	dumps := c.dumps(t)
 	for i, dump := range dumps {
 		if dump != dumps[0] {
@@ -288,7 +290,7 @@ func firstDifference(want, got string) string {
 	around := func(lines []string) string {
 		return strings.Join(lines[max(0, min(i, len(lines))-6):min(i+6, len(lines))], "\n")
 	}
-	return fmt.Sprintf("line %d\n--- golang-migrate\n%s\n--- here\n%s", i+1, around(a), around(b))
+	return fmt.Sprintf("line %d\n--- expected\n%s\n--- here\n%s", i+1, around(a), around(b))
 }
 
 // conform proves that we leave what golang-migrate leaves: the same dump, to the letter, at every version on the way up, and

@@ -78,6 +78,36 @@ func TestStoppedHalfway(t *testing.T) {
 	}
 }
 
+// What didn't get so far as to begin leaves nothing, and no dirty version.
+func TestStoppedBeforeItBegan(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const first = `create table t (a int); create index old on t (a);
+		create table parts (a int) partition by range (a); create table part partition of parts for values from (0) to (10)`
+	for name, up := range map[string]string{
+		"create":  "create index concurrently i on t (a)",
+		"drop":    "drop index concurrently old",
+		"rebuild": "reindex index concurrently old",
+		"detach":  "alter table parts detach partition part concurrently",
+		"vacuum":  "vacuum t",
+		"call":    "call nowhere()",
+	} {
+		schema := "tenant_" + name
+		b.exec(t, "create schema "+schema)
+		s := ways(t, "core", [2]string{first, ""}, [2]string{up, ""})
+		target := stream.Target{Schema: schema, ConcurrentWait: 50 * time.Millisecond}
+		_, err := stream.Apply(b.ctx, b.conn, target, s, 1)
+		require.NoError(t, err)
+		end := b.openTransaction(t, "lock table "+schema+".t, "+schema+".parts in access exclusive mode")
+		_, err = stream.Apply(b.ctx, b.conn, target, s, 2)
+		require.Error(t, err, name)
+		require.Equal(t, "1 false", b.text(t, `select version || ' ' || dirty from `+schema+`.schema_migrations_core`), "%s: %v", name, err)
+		end()
+		_, err = stream.Apply(b.ctx, b.conn, target, s, 2)
+		require.Equal(t, name == "call", err != nil, "%v", err)
+	}
+}
+
 // Objects of the whole database are made by the first tenant that gets there. The others run at the same moment.
 func TestTenantsRaceForWhatTheyShare(t *testing.T) {
 	t.Parallel()

@@ -109,8 +109,8 @@ func (d *driver) clean(w []string, before map[string]bool, failed error) (remain
 		d.abandon("rollback")
 		return false, nil
 	}
-	if begins(w, "alter", "table") && !neverBegan(failed) {
-		return true, nil // a partition may be half detached
+	if detaches(w) && !neverBegan(failed) {
+		return d.halfDetached()
 	}
 	now, err := d.invalidIndexes(w)
 	if err != nil {
@@ -128,6 +128,16 @@ func (d *driver) clean(w []string, before map[string]bool, failed error) (remain
 		}
 	}
 	return false, nil
+}
+
+// halfDetached tells whether DETACH PARTITION CONCURRENTLY stopped in its middle.
+func (d *driver) halfDetached() (found bool, err error) {
+	err = d.conn.QueryRow(d.ctx, `select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid
+		where i.inhdetachpending and c.relnamespace = to_regnamespace($1))`, postgres.Ident(d.target.Schema)).Scan(&found)
+	if err != nil {
+		return true, fmt.Errorf("look for half detached partitions of schema %q: %w", d.target.Schema, err)
+	}
+	return found, nil
 }
 
 // concurrentIndex is the name of the index that a statement builds concurrently, "" if it is no such statement.

@@ -261,11 +261,12 @@ begin;
 insert into t values (1);
 commit;
 vacuum t;
-create unique index concurrently j on t (a)`, ""})
-	_, err := stream.Apply(b.ctx, b.conn, b.target, s, 1)
+create unique index concurrently j on t (a)`, ""}, [2]string{"discard all", ""}, [2]string{"create table after_all ()", ""})
+	_, err := stream.Apply(b.ctx, b.conn, b.target, s, 3)
 	require.NoError(t, err)
 	require.Equal(t, "tenant_a.i,tenant_a.j 1", b.text(t, `select (select string_agg(indexrelid::regclass::text, ',' order by indexrelid) from pg_index where indisvalid and indrelid = 'tenant_a.t'::regclass)
 		|| ' ' || (select count(*) from tenant_a.t)`))
+	require.Equal(t, b.target.Role, b.text(t, `select string_agg(distinct tableowner, ',') from pg_tables where schemaname = 'tenant_a'`))
 }
 
 // A setting ahead of it leaves nothing: the version isn't dirty when the index that follows can't be built.
