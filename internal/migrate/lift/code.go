@@ -98,6 +98,14 @@ func (c *code) statement(i int) int {
 	return i
 }
 
+// statementEnd is the last token of the statement, or of its head, that i stands in.
+func (c *code) statementEnd(i int) int {
+	for i+1 < len(c.tokens) && !c.symbol(i+1, ";") && !c.is(i+1, "loop", "begin") {
+		i++
+	}
+	return i
+}
+
 // path is the first token of a name that ends at i: a.b.c.
 func (c *code) path(i int) int {
 	for c.symbol(i-1, ".") {

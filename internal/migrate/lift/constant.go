@@ -20,6 +20,9 @@ func (r *rewriter) constant(c *code, i int) (end int, with string, ok bool) {
 	}
 	reader := reader{program: r.program, names: r.names, trigger: strings.HasPrefix(r.object, "TRIGGER "), seen: map[string]bool{}}
 	u := reader.of(c, i, end)
+	if u == asPath {
+		return r.pathText(c, i, end, value)
+	}
 	rewrites, findings := len(r.rewrites), len(r.findings)
 	changed := r.renamed(value, u == asName || isStatement(value))
 	if changed == value {
@@ -38,6 +41,23 @@ func (r *rewriter) constant(c *code, i int) (end int, with string, ok bool) {
 	r.rewrites, r.findings = r.rewrites[:rewrites], r.findings[:findings]
 	r.left(postgres.Literal(value), u)
 	return 0, "", false
+}
+
+// pathText rewrites a search path held as text, or a part of one: 'audit, ' || x.
+func (r *rewriter) pathText(c *code, i, end int, value string) (int, string, bool) {
+	with, ok := r.searchPath(significant(value))
+	if !ok {
+		return 0, "", false
+	}
+	trimmed := strings.TrimSpace(value)
+	if strings.HasPrefix(trimmed, ",") {
+		with = ", " + with
+	}
+	if strings.HasSuffix(trimmed, ",") {
+		with += ", "
+	}
+	r.note(postgres.Literal(value), with)
+	return end, postgres.Literal(with), true
 }
 
 // left says why a text that could be a name stays as it is.
@@ -63,6 +83,11 @@ func (r *rewriter) renamed(value string, isSQL bool) string {
 	if target, legacy := r.renaming.Schemas[value]; legacy {
 		return target
 	}
+	if tokens := significant(value); len(tokens) == 1 && tokens[0].Form == lexer.Quoted {
+		if target, legacy := r.renaming.Schemas[tokens[0].Value()]; legacy {
+			return postgres.Ident(target)
+		}
+	}
 	if inner, ok := strings.CutPrefix(value, "{"); ok && strings.HasSuffix(inner, "}") {
 		elements := strings.Split(strings.TrimSuffix(inner, "}"), ",")
 		for i, element := range elements {
@@ -85,7 +110,7 @@ func (r *rewriter) pattern(value string, u use) {
 		return
 	}
 	for _, schema := range sortedKeys(r.renaming.Schemas) {
-		if regexp.MustCompile(`[\^(|%]` + regexp.QuoteMeta(schema) + `[$)|%]`).MatchString(value) {
+		if regexp.MustCompile(`(?i)(^|[\^(|%,]\s*)` + regexp.QuoteMeta(schema) + `(\s*[$)|%,]|$)`).MatchString(value) {
 			r.refuse("text-pattern", fmt.Sprintf("compares names with the pattern %s, which has the name of schema %s in it", postgres.Literal(value), schema), hintAmbiguous)
 			return
 		}
@@ -110,7 +135,12 @@ func (r *rewriter) folded(c *code, i int) (end int, value string, split bool) {
 	}
 	for _, schema := range sortedKeys(r.renaming.Schemas) {
 		for _, at := range wordsIn(value, schema) {
-			if slices.ContainsFunc(seams, func(seam int) bool { return at < seam && seam < at+len(schema) }) {
+			reach := at + len(schema)
+			alone := (at == 0 || slices.Contains(seams, at)) && slices.Contains(seams, reach)
+			if strings.HasPrefix(strings.TrimPrefix(value[reach:], `"`), ".") && !alone {
+				reach += strings.Index(value[reach:], ".") + 1 // the dot may stand in the next piece
+			}
+			if slices.ContainsFunc(seams, func(seam int) bool { return at < seam && seam < reach }) {
 				return end, value, true
 			}
 		}

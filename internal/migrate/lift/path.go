@@ -27,11 +27,6 @@ func pathEnd(tokens []lexer.Token, i int) int {
 	return end
 }
 
-// isPathArgument recognizes set_config('search_path', HERE, ...).
-func isPathArgument(tokens []lexer.Token, i int) bool {
-	return i >= 4 && tokens[i-4].Is("set_config") && tokens[i-3].IsSymbol("(") && tokens[i-2].Value() == "search_path" && tokens[i-1].IsSymbol(",")
-}
-
 // searchPath rewrites the elements of a search path. public stands for the tenant's schema and the extensions', and a schema that
 // held extensions for where those are now.
 func (r *rewriter) searchPath(tokens []lexer.Token) (string, bool) {

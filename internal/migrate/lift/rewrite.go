@@ -51,11 +51,31 @@ func (r *rewriter) statement(s ddl.Statement) ddl.Statement {
 		r.routine = readRoutine(s)
 		r.resolves = r.routine != nil && r.routine.body != nil && resolving.MatchString(r.routine.body.lower(0, len(r.routine.body.tokens)))
 		r.pieces()
+		r.makesObjects()
 	case "VIEW", "MATERIALIZED VIEW", "RULE":
 		r.resolves = resolving.MatchString(strings.ToLower(s.SQL))
 	}
 	s.SQL = r.text(s.SQL, depthDefinition)
 	return s
+}
+
+var (
+	makes     = regexp.MustCompile(`\b(create|alter|drop) +(or +replace +)?(unlogged +|unique +|materialized +|foreign +)*(table|index|view|sequence|function|procedure|trigger|schema|type|domain|rule|policy)\b`)
+	temporary = regexp.MustCompile(`\bcreate +(temp|temporary) +`)
+)
+
+// makesObjects names a routine that makes or changes tables and the like while it runs. Where it makes temporary ones it is let be.
+func (r *rewriter) makesObjects() {
+	if r.routine == nil || r.routine.body == nil {
+		return
+	}
+	body, heading := r.routine.body, r.routine.definition
+	text := strings.Join(strings.Fields(body.lower(0, len(body.tokens))), " ")
+	definer := slices.ContainsFunc(heading.tokens, func(t lexer.Token) bool { return t.Is("definer") })
+	if makes.MatchString(text) && !temporary.MatchString(text) && !definer {
+		r.warn("makes-objects", "makes, changes or drops tables or the like when it runs, which the tenant's role isn't allowed to",
+			"make it SECURITY DEFINER, so that it runs as the role that owns the tenant's tables")
+	}
 }
 
 // depth tells how deep in quotes a piece of SQL lies: names at the top of a definition were renamed by PostgreSQL.
@@ -92,11 +112,6 @@ func (r *rewriter) text(sql string, level depth) string {
 				replace(i, end-1, with)
 			}
 			i = end - 1
-		case token.Kind == lexer.String && isPathArgument(c.tokens, i):
-			if with, ok := r.searchPath(significant(token.Value())); ok {
-				r.note(token.Text, with)
-				replace(i, i, postgres.Literal(with))
-			}
 		case token.Kind == lexer.String && c.heading && c.is(i-1, "as"):
 			if changed := r.text(token.Value(), depthBody); changed != token.Value() {
 				replace(i, i, requote(token, changed))
@@ -105,6 +120,11 @@ func (r *rewriter) text(sql string, level depth) string {
 			if end, with, ok := r.constant(c, i); ok {
 				replace(i, end, with)
 				i = end
+			}
+		case level != depthDefinition && token.Kind == lexer.Identifier && c.namesSchema(i):
+			if target, carried := r.renaming.Schemas[token.Value()]; carried {
+				r.note(token.Text, ident(target))
+				replace(i, i, ident(target))
 			}
 		case level != depthDefinition && token.Kind == lexer.Identifier:
 			if end, with, ok := r.qualifier(c, i, level); ok {
@@ -117,6 +137,14 @@ func (r *rewriter) text(sql string, level depth) string {
 	return out.String()
 }
 
+// namesSchema tells a schema that a command names as one: in schema public, create schema if not exists audit.
+func (c *code) namesSchema(i int) bool {
+	for c.is(i-1, "if", "not", "exists") {
+		i--
+	}
+	return c.is(i-1, "schema") && !c.symbol(i+1, ".") && !c.symbol(i-2, ".") && c.is(i-2, "in", "set", "create", "drop", "alter", "on", "foreign")
+}
+
 func significant(sql string) []lexer.Token {
 	var tokens []lexer.Token
 	for token := range lexer.Tokens(sql) {
@@ -127,8 +155,8 @@ func significant(sql string) []lexer.Token {
 	return tokens
 }
 
-// qualifier rewrites "s" of "s.name" where s is a legacy schema and name lies in it; end is the last token that is replaced. Any name
-// behind "public." counts, and so does nothing at all, as in 'create table public.' || name.
+// qualifier rewrites "s" of "s.name" where s is a legacy schema; end is the last token that is replaced. Any name counts in SQL, and so
+// does nothing at all, as in 'create table public.' || name; elsewhere only one that lies in the schema.
 func (r *rewriter) qualifier(c *code, i int, level depth) (end int, with string, ok bool) {
 	if !c.symbol(i+1, ".") || c.symbol(i-1, ".") {
 		return 0, "", false
@@ -165,7 +193,7 @@ func (r *rewriter) qualifier(c *code, i int, level depth) (end int, with string,
 		return r.overloaded(c, i, schema, name)
 	case owners.extension != "":
 		target = r.renaming.Extensions[owners.extension]
-	case !carried || (!owners.own && name != "" && (schema != "public" || level == depthWords)):
+	case !carried || (!owners.own && name != "" && level == depthWords):
 		return 0, "", false
 	case !owners.own && name != "":
 		r.warn("text-dangling", fmt.Sprintf("names %s.%s, which the legacy database doesn't have either; it now names %s.%s", schema, name, target, name), "")

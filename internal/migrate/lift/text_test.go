@@ -99,6 +99,16 @@ func TestTellsNamesFromDataAndWordsOfTheirOwn(t *testing.T) {
 		`begin perform query_to_xml('select * from «public».orders', true, true, ''); return query select * from dblink('x', 'select 1 from «public».orders'); end`,
 		`begin set local search_path = «public», pg_temp/*, ext*/; end`,
 		`begin perform pg_notify('public', 'audit.log'), jsonb_build_object('schema', 'public'); execute 'select 1'; end`,
+		// search paths, schemas in commands, what stands for a column of the catalog
+		`begin perform set_config('search_path', '«audit», «public»/*, ext*/', true), set_config('search_path', '«public»/*, ext*/, ' || current_setting('search_path'), false); end`,
+		`declare p text := '«public»/*, ext*/'; begin perform set_config('search_path', p, true); execute 'set search_path = ' || '«public»/*, ext*/'; end`,
+		`begin execute format('set local search_path to %s', '«audit»'), 'grant select on all tables in schema «public» to x'; alter table t set schema «audit»; create schema if not exists «audit»; end`,
+		`declare s text; begin get stacked diagnostics s = schema_name; if s = '«public»' then return 'public'; end if; end`,
+		`declare s text; begin select nspname into s from pg_namespace; if s <> '«public»' and kind <> 'public' then return 1; end if; for s in select table_schema from t loop continue when s = '«audit»'; end loop; end`,
+		`select 1 from (select n.nspname::text as s, n.kind as k from pg_namespace n) q where s = '«public»' and k = 'public'`,
+		`begin execute 'select 1 from "«public»"' || '.orders'; execute 'select 1 from «public»' || '.' || t; execute '"«audit»"' || '.x'; end`,
+		`insert into «audit».log as audit (id) values (1) on conflict (id) do update set id = audit.id + excluded.id returning audit.id`,
+		`with audit as (select 1 as log) select audit.log from audit join «audit».log l on true`,
 		`select coalesce(null, 'public.orders') = kind, lower('«PUBLIC»') from t`,
 	} {
 		legacy := strings.NewReplacer("«", "", "»", "", "/*ext*/", "", "/*, ext*/", "", "PUBLIC", "public").Replace(body)
@@ -107,6 +117,9 @@ func TestTellsNamesFromDataAndWordsOfTheirOwn(t *testing.T) {
 		want := body
 		want = strings.ReplaceAll(want, "«public».each('a=>1') /*ext*/", "ext.each('a=>1') ")
 		want = strings.ReplaceAll(want, "/*, ext*/", ", ext")
+		want = strings.ReplaceAll(want, `"«public»"' || '.orders'`, `tenant_x.orders'`)
+		want = strings.ReplaceAll(want, `from «public»' || '.' || t`, `from tenant_x.' || t`)
+		want = strings.ReplaceAll(want, `"«audit»"' || '.x'`, `tenant_x__audit.x'`)
 		want = strings.NewReplacer("«public»", "tenant_x", "«audit»", "tenant_x__audit", "'«PUBLIC»'", "'public'").Replace(want)
 		require.Equal(t, want, got)
 	}
@@ -150,6 +163,22 @@ func TestNamesInPieces(t *testing.T) {
 	require.Empty(t, found)
 }
 
+// The tenant's role may read and write what was lifted, and make nothing: a routine that does is named, unless it runs as its owner.
+func TestNamesRoutinesThatMakeTables(t *testing.T) {
+	t.Parallel()
+	for body, warned := range map[string]bool{
+		`begin execute 'create  table orders_' || x || ' ()'; end`: true, `begin alter table t add column x text; end`: true, `begin create temp table x (); drop table if exists x; end`: false,
+		`begin create or replace view v as select 1; end`: true, `begin raise 'nothing to create'; end`: false,
+	} {
+		_, found := rewritten("f", "x text", "plpgsql", body)
+		require.Equal(t, warned, len(found) == 1 && found[0].Code == "makes-objects", body)
+	}
+	s := function("f", "", "plpgsql SECURITY DEFINER", `begin create table x (); end`)
+	r := someRewriter(nil)
+	r.statement(s)
+	require.Empty(t, r.findings)
+}
+
 func TestRefusesWhatCantBeTold(t *testing.T) {
 	t.Parallel()
 	for body, code := range map[string]string{
@@ -157,6 +186,9 @@ func TestRefusesWhatCantBeTold(t *testing.T) {
 		`begin perform next('public'); execute 'select 1'; end`:                                                 "text-unclear",
 		`begin execute 'select 1 where x = $1' using 'public'; end`:                                             "text-unclear",
 		`select 1 from pg_namespace where nspname ~ '^(public|audit)$'`:                                         "text-pattern",
+		`select 1 from pg_namespace where upper(nspname) = 'PUBLIC'`:                                            "text-pattern",
+		`select 1 from pg_namespace where nspname = any (string_to_array('public,audit', ','))`:                 "text-pattern",
+		`begin execute format('set search_path = %I', 'public'); end`:                                           "text-ambiguous",
 		`select audit.log from audit.log where audit`:                                                           "text-alias",
 		`<<audit>> declare log record; begin select * into log from audit.log l; return audit.log.id; end`:      "text-alias",
 		`begin set search_path = ''; return public.similarity(1, 2); end`:                                       "text-overload",

@@ -17,6 +17,7 @@ const (
 	unclear   use = iota
 	asName        // of an object or a schema, or SQL that is run
 	asData        // compared with data, stored, said
+	asPath        // of schemas, in a search path
 	asOutput      // handed to whoever asks: it stays what it was
 	ambiguous     // for both
 )
@@ -121,6 +122,9 @@ func (r reader) chain(c *code, lo, hi int) use {
 	for c.symbol(hi+1, "||") {
 		hi = c.operandEnd(hi + 2)
 	}
+	if before := c.at(lo - 2); c.symbol(lo-1, "||") && before.Kind == lexer.String && strings.Contains(lastWords(strings.ToLower(before.Value())), "search_path") {
+		return asPath
+	}
 	for c.symbol(lo-1, "||") {
 		lo = c.operandStart(lo - 2)
 	}
@@ -174,6 +178,8 @@ func (r reader) argument(c *code, open, lo, hi int) use {
 		return r.parameter(name, func(called *routine) int { return slices.Index(called.parameters, c.at(lo-2).Value()) })
 	case name == "format" && index == 0:
 		return whole()
+	case name == "set_config" && index == 1:
+		return asPath
 	case name == "format":
 		return r.formatted(c, open, index, whole)
 	case nameFunctions.MatchString(name):
@@ -214,6 +220,11 @@ func (r reader) formatted(c *code, open, index int, whole func() use) use {
 			continue
 		}
 		switch before := strings.ToLower(value[:at[0]]); {
+		case strings.Contains(lastWords(before), "search_path"):
+			if strings.HasSuffix(place, "I") {
+				return ambiguous // a path of two schemas is no single name
+			}
+			found = found.and(asPath)
 		case strings.HasSuffix(place, "I"), strings.HasPrefix(value[at[1]:], "."):
 			found = found.and(asName)
 		case catalogWords.MatchString(lastWords(before)):
@@ -317,7 +328,7 @@ func (r reader) compared(c *code, lo, hi int) use {
 	if lo > hi || lo < 0 || c.at(lo).Kind == lexer.String || c.is(lo, "null", "true", "false") {
 		return unclear // one constant says nothing of another
 	}
-	if catalogWords.MatchString(c.lower(lo, hi)) {
+	if catalogWords.MatchString(c.lower(lo, hi)) || r.fromCatalog(c, c.at(hi).Value()) {
 		return asName
 	}
 	if lo == hi && c.routine != nil { // a variable that is a name elsewhere is compared as one
@@ -326,6 +337,30 @@ func (r reader) compared(c *code, lo, hi int) use {
 		}
 	}
 	return asData
+}
+
+// fromCatalog tells that a variable is filled from the catalog, or a column is another name for one of its columns.
+func (r reader) fromCatalog(c *code, name string) bool {
+	for i, token := range c.tokens {
+		if token.Kind != lexer.Identifier || token.Value() != name {
+			continue
+		}
+		from := -1
+		switch {
+		case c.is(i-1, "as"):
+			from = i - 2
+		case c.symbol(i-1, ")") || (c.at(i-1).Kind == lexer.Identifier && catalogWords.MatchString(c.lower(i-1, i-1))):
+			from = i - 1
+		}
+		if from >= 0 && catalogWords.MatchString(c.lower(c.operandStart(from), from)) {
+			return true
+		}
+		written := c.symbol(i+1, ":=") || c.is(i-1, "into", "for", "diagnostics") || (c.symbol(i-1, ",") && c.is(c.back(i, func(k int) bool { return c.is(k, "into", "select") }), "into"))
+		if written && catalogWords.MatchString(c.lower(c.statement(i), c.statementEnd(i))) {
+			return true
+		}
+	}
+	return false
 }
 
 // governed looks for the word that begins the clause of an operand.
