@@ -3,6 +3,7 @@ package migrate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tenantctl/internal/migrate/copy"
@@ -13,22 +14,21 @@ import (
 	"tenantctl/internal/postgres"
 )
 
-// regenerated lists the lifted tables with generated columns whose expressions call the client's own code. Such code may read other
-// tables, and those may have been empty when a row came.
-func regenerated(catalog *inspect.Catalog, renaming lift.Renaming, selected func(schema, name string) bool) []copy.Target {
+// liftedWith lists the lifted tables of a kind.
+func liftedWith(catalog *inspect.Catalog, renaming lift.Renaming, selected func(schema, name string) bool, kind func(inspect.Table) bool) []copy.Target {
 	var targets []copy.Target
 	for _, t := range catalog.Tables {
-		if t.Kind != inspect.Ordinary || (selected != nil && !selected(t.Schema, t.Name)) {
-			continue
-		}
-		for _, column := range t.Columns {
-			if column.OwnCode {
-				targets = append(targets, copy.Target{Schema: renaming.Schemas[t.Schema], Name: t.Name})
-				break
-			}
+		if t.Kind == inspect.Ordinary && (selected == nil || selected(t.Schema, t.Name)) && kind(t) {
+			targets = append(targets, copy.Target{Schema: renaming.Schemas[t.Schema], Name: t.Name})
 		}
 	}
 	return targets
+}
+
+// regenerates tells a table with generated columns whose expressions call the client's own code. Such code may read other tables, and
+// those may have been empty when a row came.
+func regenerates(t inspect.Table) bool {
+	return slices.ContainsFunc(t.Columns, func(column inspect.Column) bool { return column.OwnCode })
 }
 
 // regenerate computes generated columns again where they would come out otherwise now that every row is there. No trigger is there

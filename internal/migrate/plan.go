@@ -35,6 +35,7 @@ type Plan struct {
 	Pre         []ddl.Statement   `json:"pre,omitempty"`
 	Post        []ddl.Statement   `json:"post,omitempty"`
 	Regenerate  []copy.Target     `json:"regenerate,omitempty"` // tables whose generated columns may read other tables
+	Last        []copy.Target     `json:"last,omitempty"`       // tables whose checks or generated columns may, so that those are filled first
 	Stripped    *ddl.Stripped     `json:"stripped,omitempty"`   // off the mapped tables until their rows are in
 	Refresh     []string          `json:"refresh,omitempty"`
 	Sequences   []SequencePair    `json:"sequences,omitempty"`

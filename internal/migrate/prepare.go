@@ -262,7 +262,8 @@ func (p *preparation) plan(ctx context.Context, script *lift.Script) (*Plan, err
 		Seed: seed, Schemas: p.schemas(), Path: script.Path, Fingerprint: fingerprint,
 		Version: p.catalog.Server.VersionNum, ChunkBytes: p.ChunkBytes, Tables: liftTables(p.catalog, p.renaming, p.selected()),
 		Extensions: script.Extensions, Pre: script.Pre, Post: script.Post, Refresh: script.Refresh,
-		Regenerate: regenerated(p.catalog, p.renaming, p.selected()),
+		Regenerate: liftedWith(p.catalog, p.renaming, p.selected(), regenerates),
+		Last:       liftedWith(p.catalog, p.renaming, p.selected(), func(t inspect.Table) bool { return t.OwnChecks || regenerates(t) }),
 		Findings:   p.findings, Rewrites: script.Rewrites, Estimate: inspect.Estimate(p.catalog),
 	}
 	if err := p.target.QueryRow(ctx, `select current_setting('server_version_num')::int`).Scan(&plan.TargetNum); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"tenantctl/internal/migrate/copy"
 	"tenantctl/internal/migrate/inspect"
@@ -193,8 +194,11 @@ func (m *Move) copy(ctx context.Context) error {
 		Source: m.dialSource, Target: m.dialRows, Marks: rowMarks{marks{m}}, Jobs: m.Jobs, ChunkBytes: m.plan.ChunkBytes,
 		Seed: m.plan.Seed, Limiter: m.limiter(), Progress: m.watch, Drain: m.Drain,
 	}
-	if err := copier.Run(ctx, m.plan.Tables, m.plan.Version); err != nil {
-		return err
+	first := slices.DeleteFunc(slices.Clone(m.plan.Tables), func(t copy.Table) bool { return slices.Contains(m.plan.Last, t.Target) })
+	for _, tables := range [][]copy.Table{first, m.plan.Tables} {
+		if err := copier.Run(ctx, tables, m.plan.Version); err != nil {
+			return err
+		}
 	}
 	if _, err := m.fence().Check(ctx); err != nil {
 		return m.weakened(err)

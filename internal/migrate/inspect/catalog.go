@@ -67,6 +67,7 @@ type Table struct {
 	Bytes       int64      // heap and TOAST, without indexes
 	Filenode    uint32     // pg_relation_filenode: another one means a rewrite or TRUNCATE; 0 without storage
 	RowSecurity bool
+	OwnChecks   bool // has checks that call the client's code, which may read other tables
 	Owner       string
 }
 

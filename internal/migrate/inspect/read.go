@@ -93,6 +93,7 @@ type relationRow struct {
 	Unlogged      bool
 	IsPartition   bool
 	RowSecurity   bool
+	OwnChecks     bool
 	Owner         string
 	Tuples        float64 // when last analyzed; -1 or 0 on no pages: never
 	AnalyzedPages int64
@@ -136,7 +137,7 @@ func (c *Catalog) addRelations(ctx context.Context, tx pgx.Tx, relations []relat
 		default:
 			c.Tables = append(c.Tables, Table{
 				Relation: relation, Kind: TableKind(r.Kind), Unlogged: r.Unlogged, IsPartition: r.IsPartition, Rows: r.rows(),
-				Pages: r.Pages, Bytes: r.Bytes, Filenode: r.Filenode, RowSecurity: r.RowSecurity, Owner: r.Owner,
+				Pages: r.Pages, Bytes: r.Bytes, Filenode: r.Filenode, RowSecurity: r.RowSecurity, OwnChecks: r.OwnChecks, Owner: r.Owner,
 			})
 		}
 	}

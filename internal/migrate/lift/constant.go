@@ -21,7 +21,7 @@ func (r *rewriter) constant(c *code, i int) (end int, with string, ok bool) {
 	reader := reader{program: r.program, names: r.names, trigger: strings.HasPrefix(r.object, "TRIGGER "), seen: map[string]bool{}}
 	u := reader.of(c, i, end)
 	if u == asPath {
-		return r.pathText(c, i, end, value)
+		return r.pathText(end, value)
 	}
 	rewrites, findings := len(r.rewrites), len(r.findings)
 	changed := r.renamed(value, u == asName || isStatement(value))
@@ -44,7 +44,7 @@ func (r *rewriter) constant(c *code, i int) (end int, with string, ok bool) {
 }
 
 // pathText rewrites a search path held as text, or a part of one: 'audit, ' || x.
-func (r *rewriter) pathText(c *code, i, end int, value string) (int, string, bool) {
+func (r *rewriter) pathText(end int, value string) (int, string, bool) {
 	with, ok := r.searchPath(significant(value))
 	if !ok {
 		return 0, "", false

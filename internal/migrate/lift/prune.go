@@ -93,6 +93,7 @@ func cutKeys(ctx context.Context, conn *pgx.Conn, drops []relation) ([]inspect.F
 		findings = append(findings, inspect.Finding{
 			Severity: inspect.Warning, Code: "foreign-key-cut", Object: "foreign key " + name + " of " + from,
 			Message: "references " + to + ", which isn't lifted: the column is carried, the constraint isn't",
+			Hint:    "after the move the application keeps it, or add one by hand to the tenant's table that the rows were mapped to; upgrades of that table then meet it",
 		})
 		return nil
 	})

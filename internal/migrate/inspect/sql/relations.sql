@@ -6,6 +6,10 @@ select c.oid,
     c.relpersistence = 'u' as unlogged,
     c.relispartition as is_partition,
     c.relrowsecurity as row_security,
+    exists (
+        select from pg_constraint k join pg_depend o on o.classid = 'pg_constraint'::regclass and o.objid = k.oid
+        where k.conrelid = c.oid and k.contype = 'c' and o.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass) and o.refobjid >= 16384
+    ) as own_checks,
     pg_get_userbyid(c.relowner)::text as owner,
     c.reltuples::double precision as tuples,
     c.relpages::bigint as analyzed_pages,
