@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -16,8 +17,8 @@ type parsed struct {
 }
 
 // parseScript parses a script, and the statements within its DO blocks: what hides in one locks as much as outside of it.
-func parseScript(sql string) ([]parsed, error) {
-	statements, err := parse.Script(sql)
+func parseScript(ctx context.Context, parser *parse.Parser, sql string) ([]parsed, error) {
+	statements, err := parser.Script(ctx, sql)
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
@@ -28,7 +29,7 @@ func parseScript(sql string) ([]parsed, error) {
 			continue
 		}
 		for _, inner := range within(&s) {
-			inside, err := parse.Script(strings.Repeat(" ", inner.pos) + inner.sql)
+			inside, err := parser.Script(ctx, strings.Repeat(" ", inner.pos)+inner.sql)
 			if err != nil {
 				continue // PL/pgSQL that only looks like a statement, or SQL that is put together at run time
 			}

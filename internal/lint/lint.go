@@ -29,8 +29,8 @@ type Input struct {
 	Dir string
 	// Since has only newer versions judged; older ones still tell what the schema is like.
 	Since uint64
-	// Edited are versions whose files aren't what some tenant had, and which tenant.
-	Edited map[uint64]tenant.Name
+	// Edited are versions whose files aren't what some tenant was made from, and what differs.
+	Edited map[uint64]string
 }
 
 func (in *Input) path(name string) string { return path.Join(in.Dir, name) }
@@ -40,6 +40,8 @@ type Options struct {
 	Inputs []Input
 	// Tenants is how many tenants each file runs for; 0 unknown.
 	Tenants int
+	// Parser parses; nil is one of Run's own, which it ends.
+	Parser *parse.Parser
 }
 
 // run is one call of Run.
@@ -50,8 +52,17 @@ type run struct {
 	shared map[string]string // tables of streams that every tenant shares, and whose
 }
 
+// NewParser makes a parser for several runs, to be closed behind them. It keeps what it compiles in a folder; "" keeps nothing.
+func NewParser(cacheDir string) *parse.Parser {
+	return parse.New(parse.Options{CacheDir: cacheDir})
+}
+
 // Run judges migration files. Files that can't be parsed are findings; the error is of lint itself.
-func Run(ctx context.Context, opts Options) (*Report, error) {
+func Run(ctx context.Context, opts Options) (_ *Report, err error) {
+	if opts.Parser == nil {
+		opts.Parser = NewParser("")
+		defer func() { err = errors.Join(err, opts.Parser.Close(context.WithoutCancel(ctx))) }()
+	}
 	rules := Rules()
 	r := &run{opts: opts, rules: rules, book: newRulebook(rules), shared: map[string]string{}}
 	report := &Report{Tenants: opts.Tenants, Services: []ServiceReport{}}
@@ -114,7 +125,7 @@ func (r *run) parse(ctx context.Context, all []*work) error {
 				if err := ctx.Err(); err != nil {
 					return fmt.Errorf("parse %s: %w", s.path, err)
 				}
-				statements, err := parseScript(s.sql)
+				statements, err := parseScript(ctx, r.opts.Parser, s.sql)
 				if err != nil && !errors.As(err, &into.fault) {
 					return fmt.Errorf("parse %s: %w", s.path, err)
 				}
@@ -148,14 +159,21 @@ func (r *run) judge(w *work) ServiceReport {
 		return report
 	}
 	m := newModel()
+	torn := uint64(0) // the version whose way up can't be read, so that nobody knows what its way back takes back
 	for _, s := range w.scripts {
+		fault := w.parsed[s].fault
+		if fault != nil && s.direction == Up {
+			torn = s.file.Version
+		}
 		s.model = m
-		s.add(w.parsed[s].statements)
-		s.judgeAll(w.parsed[s].fault)
+		if s.direction == Up || torn != s.file.Version {
+			s.add(w.parsed[s].statements)
+		}
+		s.judgeAll(fault)
 	}
 	r.atEnd(w, m)
 	for _, s := range w.scripts {
-		if s.file.Version > w.in.Since {
+		if s.file.Version > w.in.Since || len(s.findings) > 0 {
 			report.Files = append(report.Files, s.settle())
 		}
 	}
@@ -165,7 +183,10 @@ func (r *run) judge(w *work) ServiceReport {
 // judgeAll asks every rule about every statement, and learns what each changes.
 func (s *script) judgeAll(fault *parse.Error) {
 	judged := s.file.Version > s.input.Since
-	if fault != nil {
+	if !judged {
+		s.run.book[invalidID].whole(s) // an old file may have been edited
+	}
+	if fault != nil && judged {
 		s.found(s.run.book[syntaxID], nil, fault.Pos, "", Error, words("%s", syntaxHint(s.sql, fault)), fault.Message)
 	}
 	for _, st := range s.statements {
@@ -208,9 +229,12 @@ func (r *run) atEnd(w *work, m *model) {
 			if f.at.file.Version <= w.in.Since || t.indexed(m, f.columns) {
 				continue
 			}
-			f.at.found(rule, f.st, f.pos, key, Warning,
-				sql("create index concurrently "+ident(nameOf(lastPart(key), f.columns, "idx"))+" on "+relationKey(key)+" ("+idents(f.columns)+");"),
-				"no index leads with "+strings.Join(f.columns, ", ")+": each delete from the referenced table reads all of "+key)
+			on := ident(nameOf(lastPart(key), f.columns, "idx")) + " on " + relationKey(key) + " (" + idents(f.columns) + ");"
+			safe := sql("create index concurrently " + on)
+			if f.at.created["table "+key] {
+				safe = words("in the same file, while the table is empty: create index %s", on)
+			}
+			f.at.found(rule, f.st, f.pos, key, Warning, safe, "no index leads with "+strings.Join(f.columns, ", ")+": each delete from the referenced table reads all of "+key)
 		}
 	}
 }

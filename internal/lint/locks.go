@@ -1,8 +1,6 @@
 package lint
 
 import (
-	"strings"
-
 	"tenantctl/internal/lint/parse"
 )
 
@@ -181,7 +179,7 @@ func isolateRule() Rule {
 func checkIsolate(s *site) {
 	alone := func(r parse.RangeVar, what string) {
 		if s.transactional && s.locksBeside() && !s.fresh(r) {
-			s.report(s.Pos, r.Key(), sql(s.Text+";").with("a file of its own"), "%s of %s keeps its lock until the other changes of this file are done", what, r.Key())
+			s.report(s.Pos, r.Key(), s.apart(s.statement, true), "%s of %s keeps its lock until the other changes of this file are done", what, r.Key())
 		}
 	}
 	switch {
@@ -254,7 +252,7 @@ func afterLockRule() Rule {
 			}
 			rule, held := s.run.book["R15"], ""
 			for _, st := range s.statements {
-				if key, slow := s.slow(st); slow && held != "" && !validates(st) {
+				if key, slow := s.slow(st); slow && held != "" && !elsewhere(st) {
 					s.found(rule, st, st.Pos, held, rule.Severity, words("split the file behind the statement that locks %s; a backfill belongs in a batched job", held),
 						held+" stays locked for all until this is done with "+key)
 				}
@@ -268,14 +266,14 @@ func afterLockRule() Rule {
 	}
 }
 
-// validates tells that a statement only validates, which R9 is about.
-func validates(st *statement) bool {
+// elsewhere tells that another rule, R1 or R9, says already that a statement belongs in a file of its own.
+func elsewhere(st *statement) bool {
 	for _, a := range st.alters {
 		if a.Subtype != "AT_ValidateConstraint" {
 			return false
 		}
 	}
-	return len(st.alters) > 0
+	return len(st.alters) > 0 || st.IndexStmt != nil
 }
 
 func severalRule() Rule {
@@ -298,8 +296,7 @@ func severalRule() Rule {
 						first = l.key
 					}
 					if l.key != first {
-						s.found(rule, st, st.Pos, l.key, rule.Severity, sql(strings.TrimSuffix(st.Text, ";")+";").with("a file of its own"),
-							l.key+" is locked while "+first+" is held")
+						s.found(rule, st, st.Pos, l.key, rule.Severity, s.apart(st, false), l.key+" is locked while "+first+" is held")
 						return
 					}
 				}

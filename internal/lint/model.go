@@ -52,8 +52,6 @@ type index struct {
 	unique  bool
 	partial bool
 	opaque  bool // has expressions
-	built   bool // not concurrently if not exists, which an invalid index passes
-	text    string
 }
 
 // custom is an enum or a domain.
@@ -312,21 +310,22 @@ func (t *table) setNotNull(columns []string, to bool) {
 
 func (m *model) createIndex(st *statement, made func(kind, key string)) {
 	create := st.IndexStmt
-	if create.Name == "" {
-		return
-	}
-	i := &index{table: create.Relation.Key(), unique: create.Unique, partial: create.Where.Given(), text: st.Text, built: !create.Concurrent || !create.IfNotExists}
+	i := &index{table: create.Relation.Key(), unique: create.Unique, partial: create.Where.Given()}
 	for _, node := range create.Params {
 		if node.IndexElem != nil {
 			i.columns = append(i.columns, node.IndexElem.Name)
 			i.opaque = i.opaque || node.IndexElem.Name == ""
 		}
 	}
-	m.indexes[create.Name] = i
-	if t := m.tables[i.table]; t != nil {
-		t.indexes = append(t.indexes, create.Name)
+	name := create.Name
+	if name == "" {
+		name = nameOf(create.Relation.Name, i.columns, "idx")
 	}
-	made("index", create.Name)
+	m.indexes[name] = i
+	if t := m.tables[i.table]; t != nil {
+		t.indexes = append(t.indexes, name)
+	}
+	made("index", name)
 }
 
 func (m *model) alterEnum(s *script, alter *parse.AlterEnumStmt) {

@@ -11,7 +11,7 @@ import (
 var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_$]*$`)
 
 // reserved are the keywords that can't name a table or column without quotes.
-const reserved = ` all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation column
+const reserved = ` all analyze and any array as asc asymmetric authorization binary both case cast check collate collation column
  concurrently constraint create cross current_catalog current_date current_role current_schema current_time current_timestamp
  current_user default deferrable desc distinct do else end except false fetch for foreign freeze from full grant group having ilike in
  initially inner intersect into is isnull join lateral leading left like limit localtime localtimestamp natural not notnull null offset on

@@ -263,7 +263,7 @@ func validateRule() Rule {
 					case c != nil && a.Subtype == "AT_AddConstraint" && c.SkipValidation && !s.fresh(a.table):
 						unproven[key] = true
 					case a.Subtype == "AT_ValidateConstraint" && unproven[key]:
-						s.found(rule, st, a.pos, key, rule.Severity, sql(a.statement(a.text)).with("a file of its own"), key+" is read with the lock of the constraint that this file added")
+						s.found(rule, st, a.pos, key, rule.Severity, s.apart(st, false), key+" is read with the lock of the constraint that this file added")
 					}
 				}
 			}

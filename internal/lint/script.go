@@ -219,3 +219,27 @@ func (s *script) note(st *statement) {
 		s.created["index "+st.IndexStmt.Name] = true
 	}
 }
+
+// maxSplit bounds the files that a rewrite spells out.
+const maxSplit = 4 << 10
+
+// apart divides the file: what stands before a statement, the statement and, where it has to be alone, what stands behind it.
+func (s *script) apart(st *statement, alone bool) Rewrite {
+	if st.block != nil || len(s.sql) > maxSplit || st.index == 0 && !alone {
+		return words("a file of its own")
+	}
+	var files []string
+	add := func(text string) {
+		if text = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), ";")); !empty(text) {
+			files = append(files, strings.TrimSuffix(text, ";")+";")
+		}
+	}
+	add(s.sql[:st.From])
+	if alone {
+		add(s.sql[st.From:st.End()])
+		add(s.sql[st.End():])
+	} else {
+		add(s.sql[st.From:])
+	}
+	return sql(files...)
+}

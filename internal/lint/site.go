@@ -15,12 +15,12 @@ type site struct {
 
 // report says what was found at an offset of the script.
 func (s *site) report(pos int, object string, rewrite Rewrite, format string, args ...any) {
-	s.script.found(s.rule, s.statement, pos, object, s.rule.Severity, rewrite, fmt.Sprintf(format, args...))
+	s.found(s.rule, s.statement, pos, object, s.rule.Severity, rewrite, fmt.Sprintf(format, args...))
 }
 
 // reportAs does so with a severity that isn't the rule's.
 func (s *site) reportAs(severity Severity, pos int, object string, rewrite Rewrite, format string, args ...any) {
-	s.script.found(s.rule, s.statement, pos, object, severity, rewrite, fmt.Sprintf(format, args...))
+	s.found(s.rule, s.statement, pos, object, severity, rewrite, fmt.Sprintf(format, args...))
 }
 
 // eachAlter visits the actions of ALTER TABLE on tables that may have rows, of the kinds asked for; of every kind where none is.

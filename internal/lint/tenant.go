@@ -55,7 +55,7 @@ func qualifierRule() Rule {
 			})
 			if s.DropStmt != nil {
 				for _, node := range s.DropStmt.Objects {
-					report(node.Object().Schema)
+					report(droppedFrom(s.DropStmt.Type, node))
 				}
 			}
 			if s.CreateFunctionStmt != nil || s.DoStmt != nil {
@@ -81,6 +81,18 @@ func schemasIn(kind string, f parse.Fields) []string {
 		return names[:1]
 	}
 	return nil
+}
+
+// droppedFrom is the schema in the name of a thing to drop. Triggers, rules and policies are named behind their table.
+func droppedFrom(kind string, node parse.Node) string {
+	switch kind {
+	case "OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY":
+		if node.List != nil && len(node.List.Items) == 3 {
+			return parse.Names(node.List.Items)[0]
+		}
+		return ""
+	}
+	return node.Object().Schema
 }
 
 // publicIn looks for names behind public. within the quoted body of a function.
@@ -426,7 +438,7 @@ func seedRule() Rule {
 		Why:  "It is written, logged and sent to the replicas once for every tenant.",
 		Examples: []Example{{
 			Bad:  "insert into customers (id, name) overriding system value values\n" + strings.Join(rows, ",\n") + ";",
-			Safe: []string{"insert into customers (id, name) overriding system value values (1, 'customer 1');"},
+			Safe: []string{"insert into customers (id, name) overriding system value values (4711, 'customer 1');"},
 		}},
 		check: func(s *site) {
 			if s.InsertStmt == nil || s.InsertStmt.Select.SelectStmt == nil || !s.perTenant() {

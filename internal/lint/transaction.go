@@ -28,7 +28,7 @@ func alone() Rule {
 		}},
 		check: func(s *site) {
 			if len(s.statements) > 1 && outsideTransactions(s.statement) {
-				s.report(s.Pos, "", sql(s.Text+";").with("a file of its own"), "this can't run in a transaction, so what stands beside it isn't undone when it fails")
+				s.report(s.Pos, "", s.apart(s.statement, true), "this can't run in a transaction, so what stands beside it isn't undone when it fails")
 			}
 		},
 	}
@@ -95,7 +95,7 @@ func unbalanced() Rule {
 			last := len(s.statements) - 1
 			around := last > 0 && (control(s.statements[0]) == "BEGIN" || control(s.statements[0]) == "START") && control(s.statements[last]) == "COMMIT"
 			for i, st := range s.statements {
-				if kind := control(st); kind != "" && !(around && (i == 0 || i == last)) {
+				if kind := control(st); kind != "" && (!around || i > 0 && i < last) {
 					s.found(s.run.book["R26"], st, st.Pos, "", Error, words("take it away; tenantctl runs the file in a transaction"), kind+" ends the transaction that the file is, or begins one within it")
 				}
 			}
@@ -165,7 +165,7 @@ func enumRule() Rule {
 			}
 			s.Tree().Walk(func(_ string, f parse.Fields) bool {
 				if value, ok := f["sval"].(string); ok && s.values[value] {
-					s.report(s.Pos, value, sql(s.Text+";").with("in the next file"), "%q was added in this transaction and can't be used before it is committed", value)
+					s.report(s.Pos, value, s.apart(s.statement, false), "%q was added in this transaction and can't be used before it is committed", value)
 					return false
 				}
 				return true
@@ -208,8 +208,8 @@ func invalidFiles() Rule {
 		What: "two files of one version, names that aren't NNN_name.up.sql, a way down without a way up; with --database, files that were edited after a tenant had them, and versions that were put in between",
 		Why:  "Tenants end at the same version with different schemas.",
 		whole: func(s *script) {
-			if name, found := s.input.Edited[s.file.Version]; found && s.direction == Up {
-				s.found(s.run.book[invalidID], nil, 0, "", Error, words("put the file back as it was, and the change into a new one"), "tenant "+string(name)+" had this version with other text")
+			if differs, found := s.input.Edited[s.file.Version]; found && s.direction == Up {
+				s.found(s.run.book[invalidID], nil, 0, "", Error, words("put the files back as they were, and the change into a new one"), differs)
 			}
 		},
 	}

@@ -1,13 +1,11 @@
 package parse
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/wasilibs/go-pgquery/parser"
 
 	"tenantctl/internal/postgres/lexer"
 )
@@ -46,13 +44,13 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 
 // Script reads the statements of a script. The error is an *Error where the script is at fault.
-func Script(sql string) ([]Statement, error) {
+func (p *Parser) Script(ctx context.Context, sql string) ([]Statement, error) {
 	if err := readable(sql); err != nil {
 		return nil, err
 	}
-	tree, err := parser.ParseToJSON(sql)
+	tree, err := p.tree(ctx, sql)
 	if err != nil {
-		return nil, located(sql, err)
+		return nil, err
 	}
 	var result struct {
 		Stmts []struct {
@@ -61,8 +59,8 @@ func Script(sql string) ([]Statement, error) {
 			Length   int `json:"stmt_len"`
 		}
 	}
-	if err := json.Unmarshal([]byte(tree), &result); err != nil {
-		return nil, &Error{Message: "the statements are nested too deeply to be read"}
+	if err := json.Unmarshal(tree, &result); err != nil {
+		return nil, &Error{Message: "the statements are nested too deeply to be read", Pos: longest(sql)}
 	}
 	statements := make([]Statement, 0, len(result.Stmts))
 	from := 0
@@ -112,22 +110,44 @@ func readable(sql string) error {
 	return nil
 }
 
-// located says where the parser stopped; it counts characters from 1.
-func located(sql string, err error) error {
-	var declined *parser.Error
-	if !errors.As(err, &declined) {
-		return fmt.Errorf("parse: %w", err)
+// tree runs the parser. An instance that trapped is left to the runtime.
+func (p *Parser) tree(ctx context.Context, sql string) ([]byte, error) {
+	instance, err := p.take(ctx)
+	if err != nil {
+		return nil, err
 	}
-	e := &Error{Message: declined.Message, Pos: len(sql)}
+	tree, no, err := instance.parse(ctx, sql)
+	if err != nil {
+		return nil, &Error{Message: "PostgreSQL's parser gives up on it, as it does where statements are nested too deeply", Pos: longest(sql)}
+	}
+	p.put(instance)
+	if no != nil {
+		return nil, &Error{Message: no.message, Pos: offset(sql, no.cursor)}
+	}
+	return tree, nil
+}
+
+// longest is where the longest statement begins: most likely that which is nested too deeply.
+func longest(sql string) int {
+	at, length := 0, 0
+	for _, s := range lexer.Statements(sql) {
+		if len(s.Text) > length {
+			at, length = s.Pos, len(s.Text)
+		}
+	}
+	return at
+}
+
+// offset is where the character of a number, counted from 1, begins.
+func offset(sql string, character int) int {
 	n := 1
 	for i := range sql {
-		if n == declined.Cursorpos {
-			e.Pos = i
-			break
+		if n == character {
+			return i
 		}
 		n++
 	}
-	return e
+	return len(strings.TrimRight(sql, " \t\r\n")) // the end, of which the parser gives no number
 }
 
 // trim leaves what stands between the first and the last word.
