@@ -151,7 +151,7 @@ func (f *File) entry(n Newcomer) string {
 	if n.Instance != usual {
 		parts = append(parts, "instance: "+n.Instance)
 	}
-	if schema, err := n.Name.SchemaFor(first(f.doc.Defaults.Schema, DefaultSchema)); err != nil || schema != n.Schema {
+	if schema, err := n.Name.SchemaFor(f.SchemaPattern()); err != nil || schema != n.Schema {
 		parts = append(parts, "schema: "+strconv.Quote(n.Schema))
 	}
 	if !slices.Equal(n.Services, f.servicesOf(&declaredTenant{})) {

@@ -85,6 +85,9 @@ func (f *File) Name() string { return f.name }
 // Dir is the folder that relative paths of the file are relative to.
 func (f *File) Dir() string { return f.dir }
 
+// SchemaPattern is what the schemas of tenants are called that declare none.
+func (f *File) SchemaPattern() string { return first(f.doc.Defaults.Schema, DefaultSchema) }
+
 // Tenants are the names of the fleet, sorted.
 func (f *File) Tenants() []tenant.Name { return slices.Clone(f.tenants) }
 

@@ -188,12 +188,10 @@ func (p *Provisioner) handOver(ctx context.Context, a *Adoption) error {
 		}
 	}
 	slices.Sort(a.Missing)
-	for role := range losing {
-		if role != "" && !keeping[role] && !p.ownRole(role) {
-			a.Losing = append(a.Losing, role)
-		}
+	maps.DeleteFunc(losing, func(role string, _ bool) bool { return role == "" || keeping[role] || p.ownRole(role) })
+	if a.Losing, err = p.ordinary(ctx, slices.Sorted(maps.Keys(losing))); err != nil {
+		return err
 	}
-	slices.Sort(a.Losing)
 	a.Refused, err = p.mayGive(ctx, givers)
 	a.sql = append(p.claim(a, keeping), append(a.sql, p.baselines(a)...)...)
 	return err
@@ -206,6 +204,19 @@ func first(values ...string) string {
 		}
 	}
 	return ""
+}
+
+// ordinary leaves out administrators: whatever is granted, they get in.
+func (p *Provisioner) ordinary(ctx context.Context, roles []string) ([]string, error) {
+	rows, err := p.pool.Query(ctx, `select rolname::text from pg_roles where rolname = any($1) and not rolsuper and rolname <> current_user order by 1`, roles)
+	if err != nil {
+		return nil, fmt.Errorf("look at roles: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look at roles: %w", err)
+	}
+	return found, nil
 }
 
 // ownRole tells whether a role is of those that this program makes.

@@ -86,13 +86,15 @@ func Versions(ctx context.Context, db postgres.Querier, schemas []string, stream
 	return all, nil
 }
 
-// versionTables finds the tables that exist, looking them up by name in the schemas asked for.
+// versionTables finds the tables that exist, looking them up by name in the schemas asked for. Rails has one of the same name
+// and another form.
 func versionTables(ctx context.Context, db postgres.Querier, table string, schemas []string) ([]versionTable, error) {
 	rows, err := db.Query(ctx, `
 		select n.nspname as schema, c.relname
 		from unnest($1::text[]) as w (schema)
 		join pg_namespace n on n.nspname = w.schema
-		join pg_class c on c.relnamespace = n.oid and c.relname = $2 and c.relkind = 'r'`, schemas, table)
+		join pg_class c on c.relnamespace = n.oid and c.relname = $2 and c.relkind = 'r'
+		where exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'dirty' and a.atttypid = 'boolean'::regtype)`, schemas, table)
 	if err != nil {
 		return nil, fmt.Errorf("find version tables: %w", err)
 	}

@@ -1,5 +1,4 @@
--- $1 names of schemas, null for all: those that are neither the server's nor shared by all, with what tells who made them. This
--- looks at all of them, which happens once in a fleet's life.
+-- $1 names of schemas, null for all: those that are neither the server's nor shared by all, with what tells who made them.
 with space as (
     select n.oid, n.nspname, n.nspowner
     from pg_namespace n
@@ -8,7 +7,8 @@ with space as (
 ), relation as (
     select s.oid as space, c.oid, c.relname
     from space s
-    join pg_class c on c.relnamespace = s.oid and c.relkind in ('r', 'p')
+    join pg_depend d on d.refclassid = 'pg_namespace'::regclass and d.refobjid = s.oid and d.classid = 'pg_class'::regclass and d.deptype = 'n'
+    join pg_class c on c.oid = d.objid and c.relkind in ('r', 'p')
 ), made_of as (
     select r.space, r.relname, count(*) as columns,
            bool_or(a.attname = 'version' and a.atttypid = 'bigint'::regtype) and bool_or(a.attname = 'dirty' and a.atttypid = 'boolean'::regtype) as versions,
