@@ -100,7 +100,9 @@ func (r *run) prepare(in *Input) *work {
 		return w
 	}
 	for _, file := range in.Stream.Files() {
-		w.scripts = append(w.scripts, newScript(r, in, file, Up))
+		if file.Up.Path != "" {
+			w.scripts = append(w.scripts, newScript(r, in, file, Up))
+		}
 		if file.Version > in.Since && file.Down.Path != "" {
 			w.scripts = append(w.scripts, newScript(r, in, file, Down))
 		}
@@ -172,6 +174,7 @@ func (r *run) judge(w *work) ServiceReport {
 		s.judgeAll(fault)
 	}
 	r.atEnd(w, m)
+	report.Files = append(report.Files, r.noticed(w.in)...)
 	for _, s := range w.scripts {
 		if s.file.Version > w.in.Since || len(s.findings) > 0 {
 			report.Files = append(report.Files, s.settle())
@@ -208,13 +211,9 @@ func (s *script) judgeAll(fault *parse.Error) {
 	}
 }
 
-// syntaxHint knows the ways in which files that work elsewhere don't here.
+// syntaxHint knows the way in which files that work elsewhere don't here.
 func syntaxHint(sql string, fault *parse.Error) string {
-	rest := sql[min(fault.Pos, len(sql)):]
-	switch {
-	case strings.HasPrefix(rest, `\`):
-		return `this is a command of psql; migrations are sent to the server, which knows only SQL`
-	case strings.HasPrefix(rest, "{{"), strings.HasPrefix(rest, "${"):
+	if rest := sql[min(fault.Pos, len(sql)):]; strings.HasPrefix(rest, "{{") || strings.HasPrefix(rest, "${") {
 		return "migrations aren't templates; the file is sent to the server as it is"
 	}
 	return "mend it; the other rules can't read the file before"
@@ -239,31 +238,37 @@ func (r *run) atEnd(w *work, m *model) {
 	}
 }
 
+// noticed are files that look like migrations and never run.
+func (r *run) noticed(in *Input) []FileReport {
+	var all []FileReport
+	for _, notice := range in.Stream.Notices() {
+		all = append(all, r.invalid(in, notice, Warning))
+	}
+	return all
+}
+
+// invalid is a finding about files as files.
+func (r *run) invalid(in *Input, message string, severity Severity) FileReport {
+	rule, file, line := r.book[invalidID], in.Dir, 1
+	if match := faultPlace.FindStringSubmatch(message); match != nil {
+		file = in.path(match[1])
+		if n, err := strconv.Atoi(match[2]); err == nil {
+			line = n
+		}
+	}
+	return FileReport{Path: file, Suppressed: []Finding{}, Findings: []Finding{{
+		Rule: rule.ID, Name: rule.Name, Severity: severity, Line: line, Column: 1, Message: message, Why: rule.Why,
+		Rewrite: words("one NNN_name.up.sql for each version, and NNN_name.down.sql beside it"), statement: -1,
+	}}}
+}
+
 var faultPlace = regexp.MustCompile(`(\S+\.sql)(?::(\d+))?`)
 
 // unreadable makes findings of what stream.Read said.
 func (r *run) unreadable(in *Input) []FileReport {
-	rule := r.book[invalidID]
-	byFile := map[string]*FileReport{}
-	for _, fault := range faults(in.Fault) {
-		file, line := in.Dir, 1
-		if match := faultPlace.FindStringSubmatch(fault); match != nil {
-			file = in.path(match[1])
-			if n, err := strconv.Atoi(match[2]); err == nil {
-				line = n
-			}
-		}
-		if byFile[file] == nil {
-			byFile[file] = &FileReport{Path: file, Findings: []Finding{}, Suppressed: []Finding{}}
-		}
-		byFile[file].Findings = append(byFile[file].Findings, Finding{
-			Rule: rule.ID, Name: rule.Name, Severity: Error, Line: line, Column: 1, Message: fault, Why: rule.Why,
-			Rewrite: words("one NNN_name.up.sql for each version, and NNN_name.down.sql beside it"), statement: -1,
-		})
-	}
 	var all []FileReport
-	for _, file := range slices.Sorted(maps.Keys(byFile)) {
-		all = append(all, *byFile[file])
+	for _, fault := range faults(in.Fault) {
+		all = append(all, r.invalid(in, fault, Error))
 	}
 	return all
 }

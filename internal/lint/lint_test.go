@@ -205,7 +205,7 @@ func TestInstanceStreamsAreNoTenants(t *testing.T) {
 func TestFaultsAreFindings(t *testing.T) {
 	t.Parallel()
 	_, fault := stream.Read("shop", fstest.MapFS{
-		"1_a.up.sql": {Data: []byte("select 1")}, "1_b.up.sql": {Data: []byte("select 1")}, "2.up.sql": {}, "3_c.up.sql": {Data: []byte("select\n'open")},
+		"1_a.up.sql": {Data: []byte("select 1")}, "1_b.up.sql": {Data: []byte("select 1")}, "3_c.up.sql": {Data: []byte("select\n'open")},
 	})
 	require.Error(t, fault)
 	report := judge(t, lint.Input{Fault: fault, Dir: "m"}, 0)
@@ -216,7 +216,13 @@ func TestFaultsAreFindings(t *testing.T) {
 			places = append(places, fmt.Sprintf("%s:%d", file.Path, f.Line))
 		}
 	}
-	require.ElementsMatch(t, []string{"m/1_a.up.sql:1", "m/2.up.sql:1", "m/3_c.up.sql:2"}, places)
+	require.ElementsMatch(t, []string{"m/1_a.up.sql:1", "m/3_c.up.sql:2"}, places)
+	_, fault = stream.Read("shop", fstest.MapFS{"1_a.up.sql": {Data: []byte("select 1;\n\\i other.sql")}})
+	require.ErrorContains(t, fault, "psql")
+	report = judge(t, lint.Input{Fault: fault, Dir: "m"}, 0)
+	require.Equal(t, 2, all(report)[0].Line)
+	report = judge(t, lint.Input{Stream: read(t, map[string]string{"1_a.up.sql": "select 1", "1_a.down.sql": "select 1", "2.up.sql": ""}), Dir: "m"}, 0)
+	require.Equal(t, "m/2.up.sql", report.Services[0].Files[0].Path, "never run, and nobody says so")
 	report = judge(t, lint.Input{Fault: errors.New("no NNN_name.up.sql"), Dir: "m"}, 0)
 	require.Len(t, all(report), 1)
 }
@@ -229,7 +235,6 @@ func TestHostileFiles(t *testing.T) {
 		line int
 		text string
 	}{
-		"psql":           {"create table a ();\n\\i other.sql", 2, "psql"},
 		"variables":      {"select 1;\n\ndrop table {{.Table}};", 3, "templates"},
 		"zero byte":      {"select 1;\nselect '\x00';", 2, "zero byte"},
 		"not UTF-8":      {"select 1;\nselect '\xff';", 2, "UTF-8"},
