@@ -20,8 +20,8 @@ const (
 func volatileFunctions() []string {
 	return []string{
 		"random", "random_normal", "setseed", "clock_timestamp", "timeofday", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "setval", "currval", "lastval",
-		"uuid_generate_v1", "uuid_generate_v1mc", "uuid_generate_v4", "gen_random_bytes", "gen_salt", "pg_sleep", "pg_current_xact_id", "txid_current",
-		"pg_backend_pid_volatile", "pg_advisory_lock", "pg_notify",
+		"uuid_generate_v1", "uuid_generate_v1mc", "uuid_generate_v4", "gen_random_bytes", "gen_salt", "pg_sleep",
+		"pg_advisory_lock", "pg_notify",
 	}
 }
 
@@ -33,7 +33,7 @@ func steadyFunctions() []string {
 		"md5", "sha256", "encode", "decode", "concat", "concat_ws", "format", "length", "substr", "substring", "replace", "trim", "btrim", "ltrim", "rtrim", "lpad", "rpad",
 		"left", "right", "repeat", "reverse", "coalesce", "greatest", "least", "nullif", "abs", "round", "floor", "ceil", "ceiling", "sign", "mod", "power", "sqrt",
 		"json_build_object", "jsonb_build_object", "json_build_array", "jsonb_build_array", "to_json", "to_jsonb", "array_append", "array_fill", "string_to_array",
-		"int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "to_tsvector", "point", "hashtext", "pg_backend_pid",
+		"int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "to_tsvector", "point", "hashtext", "pg_backend_pid", "pg_current_xact_id", "txid_current",
 	}
 }
 
