@@ -31,7 +31,11 @@ func (s source) parse() (*yaml.Node, error) {
 	if problem != nil {
 		return nil, Problems{problem}
 	}
-	node, problem := s.document(shieldReferences(data))
+	data = shieldReferences(data)
+	if node := plainTree(data); node != nil {
+		return node, nil
+	}
+	node, problem := s.document(data)
 	if problem != nil {
 		return nil, Problems{problem}
 	}

@@ -83,6 +83,9 @@ func scanStatuses(rows pgx.Rows) ([]tenant.Status, error) {
 			}
 			tidy(status.Operation)
 		}
+		if len(statuses) == cap(statuses) {
+			statuses = slices.Grow(statuses, len(statuses)+1) // append would grow, and move, a large fleet by quarters
+		}
 		statuses = append(statuses, status)
 		return errors.Join(versionsOf.err, limitsOf.err, listOf.err)
 	})
