@@ -140,3 +140,15 @@ func (b *bundle) target(t *testing.T, of tenant.Spec) stream.Target {
 	require.NoError(t, err)
 	return stream.Target{Schema: of.Schema, Role: hands.Role, Path: hands.Path, Grants: hands.Grants, Record: true}
 }
+
+// A process that died while it made a reference leaves a schema; the next one that makes any drops it.
+func TestWhatADeadProcessLeftIsSwept(t *testing.T) {
+	t.Parallel()
+	b := setup(t, zoo(t))
+	a := spec("a", "zoo")
+	b.provision(t, a)
+	b.exec(t, `set role PREFIX_tenantctl_admin; create schema tenantctl_template_dead; create table tenantctl_template_dead.t ();
+		comment on schema tenantctl_template_dead is 'tenantctl:`+b.opts.Control+`:*template'; reset role`)
+	b.requireNone(t, a)
+	require.Equal(t, "0", b.text(t, `select count(*)::text from pg_namespace where nspname like 'tenantctl_template_%'`))
+}

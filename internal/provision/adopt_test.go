@@ -199,6 +199,26 @@ func TestAFleetWithoutAStreamKeepsItsOwners(t *testing.T) {
 	})
 }
 
+// A process that died behind its transaction leaves a schema with the mark: the next one goes on.
+func TestAnAdoptionThatWasInterruptedGoesOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t, superuser)
+	b.opts.Streams = []*stream.Stream{shop(t)}
+	b.p = b.open(t, b.opts)
+	require.NoError(t, b.p.Prepare(b.ctx))
+	b.foreign(t, "client_a", atTwo)
+	b.exec(t, `alter schema client_a owner to PREFIX_tenantctl_admin; comment on schema client_a is 'tenantctl:`+b.opts.Control+`:a'; alter table client_a.orders owner to PREFIX_tenantctl_owner__shop`)
+	a := spec("a", "shop")
+	a.Schema = "client_a"
+	_, err := b.p.Adopt(b.ctx, a, nil)
+	require.NoError(t, err)
+	b.requireDeclared(t, a)
+	other := spec("b", "shop")
+	other.Schema = "client_a"
+	_, err = b.p.Adopt(b.ctx, other, nil)
+	require.ErrorContains(t, err, `schema "client_a" is "a"'s, by its mark`)
+}
+
 // What has no version row stands where it is said to.
 func TestABaselineIsAdopted(t *testing.T) {
 	t.Parallel()
