@@ -115,6 +115,25 @@ func (t Tools) Run(ctx context.Context, tool, dsn string, args ...string) ([]byt
 	if err != nil {
 		return nil, err
 	}
+	return t.output(ctx, tool, cmd)
+}
+
+// Section reads the definitions that an archive in pg_dump's custom form holds of a section ("pre-data", "data" or "post-data").
+// The archive stays in memory: a file would outlive us when we are killed.
+func (t Tools) Section(ctx context.Context, section string, archive []byte, args ...string) (string, error) {
+	cmd, err := t.Command(ctx, "pg_restore", "", append([]string{"--file=-", "--section=" + section}, args...)...)
+	if err != nil {
+		return "", err
+	}
+	cmd.Stdin = bytes.NewReader(archive)
+	script, err := t.output(ctx, "pg_restore", cmd)
+	if err != nil {
+		return "", fmt.Errorf("read the %s section of a dump: %w", section, err)
+	}
+	return string(script), nil
+}
+
+func (Tools) output(ctx context.Context, tool string, cmd *exec.Cmd) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

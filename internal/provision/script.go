@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,23 +48,17 @@ func (p *Provisioner) dumpTemplate(ctx context.Context, name string) (d template
 	if err != nil {
 		return d, err
 	}
-	folder, err := os.MkdirTemp("", "tenantctl-template-")
-	if err != nil {
-		return d, fmt.Errorf("make room for a dump: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	file := filepath.Join(folder, "dump")
-	_, err = tools.Run(ctx, "pg_dump", p.DSN, "--format=custom", "--compress=0", "--file="+file, "--schema="+name, "--no-acl",
+	archive, err := tools.Run(ctx, "pg_dump", p.DSN, "--format=custom", "--compress=0", "--schema="+name, "--no-acl",
 		"--rows-per-insert=500", "--no-publications", "--no-subscriptions", "--no-security-labels", "--role="+p.names.admin())
 	if err != nil {
 		return d, err
 	}
 	for section, into := range map[string]*string{"pre-data": &d.pre, "data": &d.data, "post-data": &d.post} {
-		out, err := tools.Run(ctx, "pg_restore", "", "--section="+section, "--use-set-session-authorization", "--no-tablespaces", "--file=-", file)
+		out, err := tools.Section(ctx, section, archive, "--use-set-session-authorization", "--no-tablespaces")
 		if err != nil {
 			return d, err
 		}
-		*into = withoutMetaCommands(string(out))
+		*into = withoutMetaCommands(out)
 	}
 	return d, nil
 }

@@ -90,9 +90,15 @@ func (m *tableMarks) Done(ctx context.Context, section string) (map[int]bool, er
 	defer m.mu.Unlock()
 	done := map[int]bool{}
 	var index int
-	err := postgres.Each(ctx, m.conn, `select index from mark where section = $1`, []any{section}, []any{&index}, func() error {
-		done[index] = true
-		return nil
+	err := pgx.BeginFunc(ctx, m.conn, func(tx pgx.Tx) error {
+		// As taking a lease does, this waits for commits that an ended run left on their way.
+		if _, err := tx.Exec(ctx, `lock table mark in share mode`); err != nil {
+			return err
+		}
+		return postgres.Each(ctx, tx, `select index from mark where section = $1`, []any{section}, []any{&index}, func() error {
+			done[index] = true
+			return nil
+		})
 	})
 	return done, err
 }

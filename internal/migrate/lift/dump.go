@@ -3,8 +3,6 @@ package lift
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -111,22 +109,17 @@ func foreignCasts(ctx context.Context, dsn string) ([]string, error) {
 // dumpRenamed reads the renamed schema from the scratch database in its two sections: what must be there before the rows
 // come, and what is built after.
 func dumpRenamed(ctx context.Context, tools postgres.Tools, dsn string) (pre, post []ddl.Statement, err error) {
-	folder, err := os.MkdirTemp("", "tenantctl-lift-")
+	archive, err := tools.Run(ctx, "pg_dump", dsn, append([]string{"--format=custom", "--compress=0"}, schemaOnly...)...)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make a folder for the dump: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	file := filepath.Join(folder, "schema.dump")
-	if _, err := tools.Run(ctx, "pg_dump", dsn, append([]string{"--format=custom", "--compress=0", "--file=" + file}, schemaOnly...)...); err != nil {
 		return nil, nil, fmt.Errorf("dump the renamed schema: %w", err)
 	}
 	sections := map[string][]ddl.Statement{}
 	for _, section := range []string{"pre-data", "post-data"} {
-		script, err := tools.Run(ctx, "pg_restore", "", "--file=-", "--section="+section, "--no-owner", "--no-privileges", file)
+		script, err := tools.Section(ctx, section, archive, "--no-owner", "--no-privileges")
 		if err != nil {
-			return nil, nil, fmt.Errorf("read the %s section of the renamed schema: %w", section, err)
+			return nil, nil, err
 		}
-		sections[section] = ddl.Parse(string(script))
+		sections[section] = ddl.Parse(script)
 	}
 	return sections["pre-data"], sections["post-data"], nil
 }
