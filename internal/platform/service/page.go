@@ -1,0 +1,67 @@
+package service
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// Page is a part of a list. Next asks for the following one and is empty at the end.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+const (
+	defaultPage = 50
+	largestPage = 500
+)
+
+// PageSize is how many items the caller wants: parameter limit, 1 to 500, 50 where it isn't given.
+func PageSize(r *Request) (int, error) {
+	text := r.Query("limit")
+	if text == "" {
+		return defaultPage, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > largestPage {
+		return 0, Refuse(http.StatusUnprocessableEntity, "invalid", "limit must be 1 to %d", largestPage)
+	}
+	return limit, nil
+}
+
+// Cursor reads where a page begins into the key of the last item before it: parameter after, as Paged made it. It tells whether
+// there is one.
+func Cursor(r *Request, key any) (bool, error) {
+	text := r.Query("after")
+	if text == "" {
+		return false, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		err = json.Unmarshal(raw, key)
+	}
+	if err != nil {
+		return false, Refuse(http.StatusUnprocessableEntity, "invalid", "after isn't what a page gave as next")
+	}
+	return true, nil
+}
+
+// Paged makes a page of items of which one more than the limit was read, to know whether there are more.
+func Paged[T any](items []T, limit int, key func(T) any) (Page[T], error) {
+	page := Page[T]{Items: items}
+	if page.Items == nil {
+		page.Items = []T{}
+	}
+	if len(items) <= limit {
+		return page, nil
+	}
+	page.Items = items[:limit]
+	raw, err := json.Marshal(key(page.Items[limit-1]))
+	if err != nil {
+		return page, err
+	}
+	page.Next = base64.RawURLEncoding.EncodeToString(raw)
+	return page, nil
+}

@@ -1,0 +1,61 @@
+package service
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+// Handler answers a request. An error that isn't a Problem is told by ProblemOf.
+type Handler func(r *Request) (Response, error)
+
+// Response is an answer. Body is encoded as JSON where it isn't nil; Stream, where given, writes the body by itself and as long
+// as it likes.
+type Response struct {
+	Status int // 0 means 200, or 204 without a body
+	Header http.Header
+	Body   any
+	Stream func(w http.ResponseWriter) error
+}
+
+// JSON is an answer with a body.
+func JSON(status int, body any) Response { return Response{Status: status, Body: body} }
+
+// Created answers with what was made and where it is.
+func Created(at string, body any) Response {
+	return Response{Status: http.StatusCreated, Header: http.Header{"Location": {at}}, Body: body}
+}
+
+// NoContent answers that it is done.
+func NoContent() Response { return Response{Status: http.StatusNoContent} }
+
+func (r Response) write(w http.ResponseWriter) error {
+	header := w.Header()
+	for name, values := range r.Header {
+		header[name] = values
+	}
+	if r.Stream != nil {
+		return r.Stream(w)
+	}
+	status := r.Status
+	if r.Body == nil {
+		if status == 0 {
+			status = http.StatusNoContent
+		}
+		w.WriteHeader(status)
+		return nil
+	}
+	body, err := json.Marshal(r.Body)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	if status == 0 {
+		status = http.StatusOK
+	}
+	if header.Get("Content-Type") == "" {
+		header.Set("Content-Type", "application/json")
+	}
+	w.WriteHeader(status)
+	_, err = w.Write(body)
+	return err
+}
