@@ -104,7 +104,7 @@ func (p *Pools) pool(ctx context.Context, cell Cell) (*pgxpool.Pool, error) {
 func (p *Pools) config(dsn string, cell Cell) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("connection string of cell %s isn't valid", cell.Cell) //nolint:errorlint,revive // the parser's text may quote the password
+		return nil, fmt.Errorf("connection string of cell %s isn't valid", cell.Cell) // the parser's text may quote the password
 	}
 	config.MaxConns = int32(p.MaxConns) //nolint:gosec // a small number
 	config.MinConns = 1

@@ -51,17 +51,22 @@ func (s *Service) outermost(next http.Handler) http.Handler {
 		}
 		SecurityHeaders(w.Header())
 		w.Header().Set(RequestID, id)
-		defer func() {
-			if failure := recover(); failure != nil {
-				if failure == http.ErrAbortHandler { //nolint:errorlint // the value itself is the sign
-					panic(failure)
-				}
-				s.Log.ErrorContext(r.Context(), "panic", "request", id, "value", failure, "stack", string(debug.Stack()))
-				ProblemOf(errPanic).Write(w)
-			}
-		}()
+		defer s.recovered(w, r)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// recovered is deferred: it answers where a handler panicked.
+func (s *Service) recovered(w http.ResponseWriter, r *http.Request) {
+	failure := recover()
+	if failure == nil {
+		return
+	}
+	if failure == http.ErrAbortHandler { //nolint:errorlint // the value itself is the sign
+		panic(failure)
+	}
+	s.Log.ErrorContext(r.Context(), "panic", "request", r.Header.Get(RequestID), "value", failure, "stack", string(debug.Stack()))
+	ProblemOf(errPanic).Write(w)
 }
 
 var errPanic = errors.New("panic")

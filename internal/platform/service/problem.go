@@ -46,6 +46,13 @@ func Refuse(status int, kind, format string, args ...any) *Problem {
 	return &Problem{Status: status, Type: kind, Title: http.StatusText(status), Detail: fmt.Sprintf(format, args...)}
 }
 
+// later is the answer for what is likely to work in a moment.
+func later(kind, detail string) *Problem {
+	p := Refuse(http.StatusServiceUnavailable, kind, "%s", detail)
+	p.RetryAfter = time.Second
+	return p
+}
+
 // NotFound is the answer for what isn't there, and for what is another tenant's: the two look the same.
 func NotFound(what string) *Problem {
 	return Refuse(http.StatusNotFound, "not-found", "no such %s", what)
@@ -63,6 +70,8 @@ func ProblemOf(err error) *Problem {
 		return Refuse(http.StatusUnauthorized, "token-expired", "the token has expired")
 	case errors.Is(err, token.ErrInvalid):
 		return Refuse(http.StatusUnauthorized, "token-invalid", "a valid token is needed")
+	case errors.Is(err, token.ErrUnavailable):
+		return later("unavailable", "tokens can't be checked just now; try again")
 	case errors.Is(err, scope.ErrForbidden):
 		return Refuse(http.StatusForbidden, "forbidden", "not allowed")
 	case errors.Is(err, scope.ErrSuspended):
@@ -70,9 +79,7 @@ func ProblemOf(err error) *Problem {
 	case errors.Is(err, tenant.ErrNotFound):
 		return Refuse(http.StatusNotFound, "not-found", "nothing is here")
 	case errors.Is(err, scope.ErrBusy):
-		p := Refuse(http.StatusServiceUnavailable, "busy", "too much is going on; try again")
-		p.RetryAfter = time.Second
-		return p
+		return later("busy", "too much is going on; try again")
 	case errors.Is(err, context.DeadlineExceeded):
 		return Refuse(http.StatusGatewayTimeout, "timeout", "it took too long")
 	}
@@ -93,9 +100,7 @@ func problemOfDatabase(err error) *Problem {
 	case code == "42501":
 		return Refuse(http.StatusForbidden, "forbidden", "not allowed")
 	case postgres.Classify(err) == postgres.Retryable:
-		p := Refuse(http.StatusServiceUnavailable, "unavailable", "the database is away; try again")
-		p.RetryAfter = time.Second
-		return p
+		return later("unavailable", "the database is away; try again")
 	}
 	return &Problem{Status: http.StatusInternalServerError, Type: "internal", Title: http.StatusText(http.StatusInternalServerError)}
 }

@@ -174,6 +174,8 @@ func (s *Service) ServeHandler(ctx context.Context, listener net.Listener, handl
 	if err != nil {
 		err = errors.Join(fmt.Errorf("drain %s: %w", s.Name(), err), server.Close())
 	}
-	<-failed
+	if ended := <-failed; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	return err
 }
