@@ -45,9 +45,6 @@ func (f *Factory) newScratch(instanceDSN string, name tenant.Name, keeping recor
 // scratchInfix stands in the names of throw-away servers' folders, between the local stack's and the tenant.
 const scratchInfix = "-scratch-"
 
-// templatesSuffix ends the name of the folder, beside the local stack's, that keeps what initdb made for throw-away servers.
-const templatesSuffix = "-initdb"
-
 // sweepScratches ends what killed commands left of throw-away servers beside a local stack, and forgets how they were made.
 func sweepScratches(ctx context.Context, stackDir string, data local.Data) error {
 	left, err := filepath.Glob(stackDir + scratchInfix + "*")
@@ -61,7 +58,7 @@ func sweepScratches(ctx context.Context, stackDir string, data local.Data) error
 		}
 	}
 	if data == local.RemoveData {
-		errs = append(errs, os.RemoveAll(stackDir+templatesSuffix))
+		errs = append(errs, os.RemoveAll(local.TemplatesDir(stackDir)))
 	}
 	return errors.Join(errs...)
 }
@@ -90,7 +87,7 @@ func (s *scratch) find(ctx context.Context) (string, error) {
 	if _, err := postgres.FindServer(0); err != nil {
 		return s.instance, nil //nolint:nilerr // without server programs the instance itself serves
 	}
-	made, err := local.Up(ctx, local.Options{Dir: s.dir, Templates: stack + templatesSuffix, Settings: map[string]string{
+	made, err := local.Up(ctx, local.Options{Dir: s.dir, Templates: local.TemplatesDir(stack), Settings: map[string]string{
 		"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "wal_level": "minimal", "max_wal_senders": "0",
 	}})
 	if err != nil {

@@ -24,6 +24,11 @@ func DefaultDir(project string) (string, error) {
 		}
 		base = filepath.Join(home, ".local", "state")
 	}
+	return DirUnder(base, project)
+}
+
+// DirUnder is DefaultDir with another folder in the place of $XDG_STATE_HOME.
+func DirUnder(base, project string) (string, error) {
 	project, err := filepath.Abs(project)
 	if err != nil {
 		return "", fmt.Errorf("find a folder for the local stack: %w", err)
@@ -33,6 +38,9 @@ func DefaultDir(project string) (string, error) {
 	}
 	return filepath.Join(base, "tenantctl", keyed(project)), nil
 }
+
+// TemplatesDir is beside a stack's folder and keeps what initdb made for throw-away servers.
+func TemplatesDir(stackDir string) string { return stackDir + "-initdb" }
 
 const keyBytes = 5
 

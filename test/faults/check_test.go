@@ -122,7 +122,7 @@ func (s *scene) nothingLeft() {
 			if err == nil && entry.IsDir() && keptOnPurpose(path) {
 				return filepath.SkipDir
 			}
-			if err == nil && !entry.IsDir() {
+			if err == nil && !entry.IsDir() && entry.Type() != os.ModeSymlink { // the scene's own
 				files = append(files, path)
 			}
 			return nil

@@ -15,7 +15,7 @@ import (
 
 func TestKilledAtRandomMoments(t *testing.T) {
 	t.Parallel()
-	killedAtRandom(t, 10)
+	killedAtRandom(t, 6)
 }
 
 // seedVariable repeats the moments of an earlier run.
@@ -60,7 +60,7 @@ func killedAtRandom(t *testing.T, count int) {
 // A move prepares its schema on a throw-away server. Whoever is killed while that starts leaves it to the next run to end.
 func TestKilledWhileTheThrowAwayServerStarts(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, setting{})
+	s := newScene(t, setting{initdb: true})
 	b := s.remember()
 	p := s.start("", migrate()...)
 	s.until("no throw-away server was started", func() bool {

@@ -31,6 +31,7 @@ type setting struct {
 	server         *local.Postgres
 	sql            string // what the legacy database holds; "": the shop
 	mapping        string // of client-x, with the services' core; "": a lift
+	initdb         bool   // throw-away servers begin with initdb, as a user's first one
 }
 
 // scene is a legacy database, an instance, and a folder from which somebody moves the one into the other.
@@ -63,6 +64,9 @@ func newScene(t testing.TB, given setting) *scene {
 	s.write(given.mapping)
 	for _, folder := range []string{"tmp", "state"} {
 		require.NoError(t, os.Mkdir(filepath.Join(s.dir, folder), 0o755)) //nolint:gosec // the servers' user passes through
+	}
+	if !given.initdb {
+		localtest.ShareTemplates(t, filepath.Join(s.dir, "state"), s.dir)
 	}
 	cache, err := os.UserCacheDir()
 	require.NoError(t, err)

@@ -158,6 +158,21 @@ func start(dir string, settings map[string]string) (*local.Postgres, error) {
 	return local.StartServer(ctx, local.ServerOptions{Dir: dir, Settings: all, Templates: cacheDir()})
 }
 
+// ShareTemplates lets the throw-away servers of a project's stack start from the template of the tests' own servers: a test that
+// isn't about initdb need not wait for it. base is the project's XDG_STATE_HOME, "" for this process's.
+func ShareTemplates(t testing.TB, base, project string) {
+	t.Helper()
+	dir, err := local.DefaultDir(project)
+	if base != "" {
+		dir, err = local.DirUnder(base, project)
+	}
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Dir(dir), 0o755)) //nolint:gosec // the servers' user passes through
+	link := local.TemplatesDir(dir)
+	require.NoError(t, os.Symlink(cacheDir(), link))
+	t.Cleanup(func() { _ = os.Remove(link) })
+}
+
 // cacheDir keeps what the next test process can use again.
 func cacheDir() string {
 	if dir, err := os.UserCacheDir(); err == nil {
