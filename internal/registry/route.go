@@ -14,12 +14,8 @@ import (
 //go:embed sql/set_route.sql
 var setRouteSQL string
 
-const (
-	// gatewayAlive is how old a gateway's heartbeat may be for its word to be waited for.
-	gatewayAlive = 10 * time.Second
-	// acknowledgePoll is short, because a client's writes wait meanwhile.
-	acknowledgePoll = 10 * time.Millisecond
-)
+// acknowledgePoll is short, because a client's writes wait meanwhile.
+const acknowledgePoll = 10 * time.Millisecond
 
 // Route is where a tenant's traffic goes, and the epoch of that decision.
 func (r *Registry) Route(ctx context.Context, name tenant.Name) (target tenant.Route, epoch int64, err error) {
@@ -36,25 +32,14 @@ func (r *Registry) SetRoute(ctx context.Context, name tenant.Name, target tenant
 	return epoch, err
 }
 
-// GatewaySeen is a gateway's heartbeat: it acts by the routes up to an epoch.
-func (r *Registry) GatewaySeen(ctx context.Context, id string, epoch int64) error {
-	_, err := r.pool.Exec(ctx, `
-		insert into tenantctl.gateway (id, seen_epoch) values ($1, $2)
-		on conflict (id) do update set seen_epoch = excluded.seen_epoch, heartbeat = now()`, id, epoch)
-	if err != nil {
-		return r.failed(err, "heartbeat of gateway %q", id)
-	}
-	return nil
-}
-
-// WaitAcknowledged waits until every gateway that is alive has seen an epoch, and returns those that haven't when the timeout
-// ends. With no gateway alive there is nothing to wait for: what still reaches the legacy then is the fence's to stop.
+// WaitAcknowledged waits until every gateway that is alive has seen an epoch and has finished what it sent on by the route
+// before it, and returns those that haven't when the timeout ends. With no gateway alive there is nothing to wait for: what still reaches the legacy then is the fence's to stop.
 func (r *Registry) WaitAcknowledged(ctx context.Context, epoch int64, timeout time.Duration) (missing []string, err error) {
 	deadline := time.Now().Add(timeout)
 	for {
 		rows, err := r.pool.Query(ctx, `
 			select id from tenantctl.gateway
-			where seen_epoch < $1 and heartbeat > now() - make_interval(secs => $2) order by id`, epoch, gatewayAlive.Seconds())
+			where (seen_epoch < $1 or $1 = any (draining)) and heartbeat > now() - make_interval(secs => $2) order by id`, epoch, gatewayAlive.Seconds())
 		if err != nil {
 			return nil, r.failed(err, "wait for gateways to see epoch %d", epoch)
 		}

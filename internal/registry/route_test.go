@@ -80,27 +80,30 @@ func TestWaitAcknowledged(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, missing, "no gateway is there to wait for")
 
-	require.NoError(t, r.GatewaySeen(ctx, "gw-2", 6))
-	require.NoError(t, r.GatewaySeen(ctx, "gw-1", 7))
+	seen(t, r, "gw-2", 6)
+	seen(t, r, "gw-1", 7)
 	missing, err = r.WaitAcknowledged(ctx, 7, 30*time.Millisecond)
 	require.NoError(t, err)
 	require.Equal(t, []string{"gw-2"}, missing)
 
-	seen := make(chan error, 1)
-	go func() { seen <- r.GatewaySeen(ctx, "gw-2", 8) }()
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.GatewaySeen(ctx, "gw-2", 8)
+		done <- err
+	}()
 	missing, err = r.WaitAcknowledged(ctx, 7, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, missing)
-	require.NoError(t, <-seen)
+	require.NoError(t, <-done)
 
-	require.NoError(t, r.GatewaySeen(ctx, "gw-1", 0))
+	seen(t, r, "gw-1", 0)
 	_, err = r.Pool().Exec(ctx, `update tenantctl.gateway set heartbeat = now() - interval '11 s' where id = 'gw-1'`)
 	require.NoError(t, err)
 	missing, err = r.WaitAcknowledged(ctx, 7, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, missing, "a dead gateway is waited for")
 
-	require.NoError(t, r.GatewaySeen(ctx, "gw-1", 0))
+	seen(t, r, "gw-1", 0)
 	canceled, cancel := context.WithCancel(ctx)
 	time.AfterFunc(20*time.Millisecond, cancel)
 	_, err = r.WaitAcknowledged(canceled, 7, time.Minute)

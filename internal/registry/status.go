@@ -68,7 +68,7 @@ func scanStatuses(rows pgx.Rows) ([]tenant.Status, error) {
 	)
 	var statuses []tenant.Status
 	scans := []any{
-		&s.Name, &s.Instance, &s.Schema, &s.Cell, &s.Ring, &s.State, &s.Override, &s.Route, &s.Epoch, &versions, &limits, &services,
+		&s.Name, &s.Instance, &s.Schema, &s.Cell, &s.Ring, &s.State, &s.Override, &s.Route, &s.Epoch, &s.HeldFrom, &versions, &limits, &services,
 		&path, &s.Upstream, &s.Created, &s.Updated, &operation,
 	}
 	_, err := pgx.ForEachRow(rows, scans, func() error {

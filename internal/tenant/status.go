@@ -13,15 +13,17 @@ type Version struct {
 
 // Status is what is observed of one tenant.
 type Status struct {
-	Name     Name               `json:"name"`
-	Instance string             `json:"instance"`
-	Schema   string             `json:"schema"`
-	Cell     string             `json:"cell,omitempty"`
-	Ring     string             `json:"ring,omitempty"`
-	State    State              `json:"state"`
-	Override string             `json:"override,omitempty"` // set by hand; the operator respects it
-	Route    Route              `json:"route"`
-	Epoch    int64              `json:"epoch"` // rises with each change of the route
+	Name     Name   `json:"name"`
+	Instance string `json:"instance"`
+	Schema   string `json:"schema"`
+	Cell     string `json:"cell,omitempty"`
+	Ring     string `json:"ring,omitempty"`
+	State    State  `json:"state"`
+	Override string `json:"override,omitempty"` // set by hand; the operator respects it
+	Route    Route  `json:"route"`
+	Epoch    int64  `json:"epoch"` // rises with each change of the route
+	// HeldFrom is where the traffic went before route hold, and goes on to if it only reads.
+	HeldFrom Route              `json:"heldFrom,omitempty"`
 	Versions map[string]Version `json:"versions,omitempty"`
 	Limits   Limits             `json:"limits"`
 	Services []string           `json:"services,omitempty"`

@@ -4,8 +4,8 @@ with old as (
 ), next as (
     update tenantctl.route_epoch as e set epoch = e.epoch + 1 from old where old.target <> $2 returning e.epoch
 ), changed as (
-    update tenantctl.route as r set target = $2, epoch = next.epoch, changed_at = now(), actor = $3
-    from next where r.tenant = $1
+    update tenantctl.route as r set target = $2, held_from = case when $2 = 'hold' then old.target end, epoch = next.epoch, changed_at = now(), actor = $3
+    from next, old where r.tenant = $1
     returning r.epoch
 ), told as (
     insert into tenantctl.event (type, tenant, actor, message, data)

@@ -16,7 +16,7 @@ with newest as (
     group by tenant
 )
 select t.name, t.instance, t.schema, coalesce('c' || s.cell, ''), t.ring, t.state, coalesce(d.override, ''),
-    coalesce(r.target, ''), coalesce(r.epoch, 0), t.versions::text, t.limits::text, to_json(t.services)::text,
+    coalesce(r.target, ''), coalesce(r.epoch, 0), coalesce(r.held_from, ''), t.versions::text, t.limits::text, to_json(t.services)::text,
     to_json(t.search_path)::text, t.upstream, t.created_at, t.updated_at, u.operation::text
 from tenantctl.tenant as t
 left join tenantctl.seat as s on s.tenant = t.name
