@@ -2,6 +2,7 @@ package scope
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 type Records interface {
 	Statuses(ctx context.Context, filter registry.StatusFilter) ([]tenant.Status, error)
 	Events(ctx context.Context, after int64, filter registry.EventFilter) ([]tenant.Event, error)
+	RouteEpoch(ctx context.Context) (int64, error)
 	Follow(ctx context.Context, after int64, filter registry.EventFilter) iter.Seq2[tenant.Event, error]
 }
 
@@ -86,12 +88,26 @@ func (d *Directory) Run(ctx context.Context) {
 				break
 			}
 			d.last = event.ID
+			d.epoch.Store(max(d.epoch.Load(), epochOf(event)))
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(followPause):
 		}
 	}
+}
+
+// epochOf is the epoch that an event brought; 0 where it brought none. Events come in the order of their epochs, so after one
+// nothing up to its epoch is missing. The epoch of the tenant as it is read says less: it may be ahead of the event, and then
+// other tenants' changes in between are yet to come.
+func epochOf(event tenant.Event) int64 {
+	var data struct {
+		Epoch int64 `json:"epoch"`
+	}
+	if event.Type != "tenant.routed" && event.Type != "tenant.registered" || json.Unmarshal(event.Data, &data) != nil {
+		return 0
+	}
+	return data.Epoch
 }
 
 func (d *Directory) load(ctx context.Context) error {
@@ -102,6 +118,10 @@ func (d *Directory) load(ctx context.Context) error {
 	if len(newest) > 0 {
 		d.last = newest[0].ID
 	}
+	epoch, err := d.records.RouteEpoch(ctx) // before the tenants: they hold what it counts
+	if err != nil {
+		return err
+	}
 	statuses, err := d.records.Statuses(ctx, registry.StatusFilter{})
 	if err != nil {
 		return err
@@ -110,9 +130,9 @@ func (d *Directory) load(ctx context.Context) error {
 	for i := range statuses {
 		t := d.tenant(&statuses[i])
 		tenants[t.Name] = t
-		d.epoch.Store(max(d.epoch.Load(), t.Epoch))
 	}
 	d.tenants.Store(&tenants)
+	d.epoch.Store(epoch)
 	return nil
 }
 
@@ -144,8 +164,6 @@ func (d *Directory) apply(ctx context.Context, event tenant.Event) error {
 	for _, changed := range subscribers {
 		changed(t)
 	}
-	// An event is read when none of a lower id can follow, so nothing up to its tenant's epoch is missing.
-	d.epoch.Store(max(d.epoch.Load(), t.Epoch))
 	return nil
 }
 
@@ -156,6 +174,6 @@ func (d *Directory) tenant(s *tenant.Status) Tenant {
 	}
 	return Tenant{
 		Name: s.Name, Instance: s.Instance, Cell: s.Cell, Schema: s.Schema, RolePrefix: d.prefixes[s.Instance], State: s.State,
-		Route: s.Route, Epoch: s.Epoch, Versions: versions, Limits: s.Limits, Services: s.Services, Upstream: s.Upstream, SearchPath: s.SearchPath,
+		Route: s.Route, Epoch: s.Epoch, HeldFrom: s.HeldFrom, Versions: versions, Limits: s.Limits, Services: s.Services, Upstream: s.Upstream, SearchPath: s.SearchPath,
 	}
 }

@@ -27,6 +27,7 @@ type Tenant struct {
 	State          tenant.State
 	Route          tenant.Route
 	Epoch          int64             // of the route
+	HeldFrom       tenant.Route      // while the route is hold: what it was before
 	Versions       map[string]uint64 // by stream
 	Limits         tenant.Limits
 	Services       []string

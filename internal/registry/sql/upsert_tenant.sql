@@ -21,6 +21,7 @@ with old as (
     select case when fresh then 'tenant.registered' else 'tenant.changed' end, name, $10,
         case when fresh then format('registered on instance %s, schema %s', instance, schema) else 'declaration changed' end,
         jsonb_build_object('ring', ring, 'services', services, 'limits', limits, 'upstream', upstream, 'legacy', legacy)
+            || coalesce((select jsonb_build_object('epoch', epoch.epoch) from epoch), '{}')
     from new
 )
 select coalesce(old.instance, ''), coalesce(old.schema, ''), (select count(*) from new)
