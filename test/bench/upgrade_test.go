@@ -43,6 +43,8 @@ func newShops(u *bundle, tenants int) *fleetOfShops {
 	for i := range tenants {
 		fmt.Fprintf(&text, "  t-%05d: {}\n", i)
 	}
+	// Before the roles, whose schemas are more than one transaction can drop.
+	u.b.Cleanup(func() { u.admin(u.target, "drop database if exists shops with (force)") })
 	f.file("tenants.yaml", text.String())
 	f.file("shop/001_base.up.sql", shopUp)
 	f.file("shop/001_base.down.sql", "drop table orders, customers")
@@ -69,6 +71,13 @@ func (f *fleetOfShops) psql(sql string, version, tenants int) time.Duration {
 
 // back takes version 2 away again.
 func (f *fleetOfShops) back(tenants int) { f.psql(shopLess, 1, tenants) }
+
+// settle takes the dead rows that a way back left in the catalogs, too: autovacuum would do so during somebody's turn.
+func (f *fleetOfShops) settle() {
+	f.b.Helper()
+	f.script(f.target, "vacuum analyze")
+	f.product.settle()
+}
 
 // BenchmarkUpgrade is one migration over many tenants: tenantctl, journal included, one psql, and the golang-migrate CLI.
 func BenchmarkUpgrade(b *testing.B) {
@@ -134,7 +143,7 @@ func BenchmarkUpgradeNothing(b *testing.B) {
 	for b.Loop() {
 		f := newShops(setup(b), scaled(b, 5000))
 		f.psql(shopMore, 2, f.tenants)
-		f.script(f.target, "vacuum analyze pg_class")
+		f.settle()
 		times := make([]time.Duration, 5)
 		for i := range times {
 			times[i] = f.tenantctl("", f.target, "upgrade", "--all", "--yes").elapsed
