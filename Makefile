@@ -9,8 +9,8 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## Install what is missing: PostgreSQL, RabbitMQ, linter (apt-get or Homebrew)
-	@scripts/setup.sh postgres broker race lint
+setup: ## Install what is missing: PostgreSQL and what tests put beside it, linter (apt-get or Homebrew)
+	@scripts/setup.sh postgres broker pgbouncer redis race lint
 
 .PHONY: build
 build: ## Build bin/tenantctl, one static file
@@ -18,12 +18,12 @@ build: ## Build bin/tenantctl, one static file
 
 .PHONY: test
 test: lint ## Run every test on servers of its own; under 15 minutes on two cores
-	@scripts/setup.sh postgres broker race
+	@scripts/setup.sh postgres broker pgbouncer redis race
 	scripts/test.sh
 
 .PHONY: race
 race: ## Run every test under the race detector
-	@scripts/setup.sh postgres broker race
+	@scripts/setup.sh postgres broker pgbouncer redis race
 	CGO_ENABLED=1 go test -race -p 2 -timeout 60m ./...
 
 .PHONY: lint

@@ -3,6 +3,8 @@
 #
 #   postgres  server and client programs, without a cluster of the distribution's own
 #   broker    RabbitMQ, without a running broker of the distribution's own (optional: its tests skip without it)
+#   pgbouncer the pooler, without a running one of the distribution's own (optional: its tests skip without it)
+#   redis     the same of Redis
 #   race      a C compiler, which Go's race detector needs (optional: tests run without the detector)
 #   bench     pgcopydb, which the benchmarks compare with (optional: they skip what lacks it)
 #   lint      golangci-lint of the pinned version, at bin/tools
@@ -123,6 +125,22 @@ install_broker() {
 	fi
 }
 
+install_pgbouncer() {
+	if install "pgbouncer" "pgbouncer"; then
+		disable pgbouncer.service
+	else
+		say "PgBouncer is missing and can't be installed from here; tests that need it skip."
+	fi
+}
+
+install_redis() {
+	if install "redis-server" "redis"; then
+		disable redis-server.service
+	else
+		say "Redis is missing and can't be installed from here; tests that need it skip."
+	fi
+}
+
 install_race() {
 	install "gcc libc6-dev" "gcc" || say "a C compiler is missing and can't be installed from here; tests run without the race detector."
 }
@@ -159,6 +177,8 @@ for part in "$@"; do
 	case $part in
 	postgres) has_postgres || install_postgres ;;
 	broker) has_broker || install_broker ;;
+	pgbouncer) has pgbouncer || [ -x /usr/sbin/pgbouncer ] || install_pgbouncer ;;
+	redis) has redis-server || install_redis ;;
 	race) has gcc || has cc || install_race ;;
 	bench) has pgcopydb || install_bench ;;
 	lint) lint ;;

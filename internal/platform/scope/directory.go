@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +31,7 @@ type Directory struct {
 	prefixes map[string]string // of roles, by instance
 	log      *slog.Logger
 
-	tenants atomic.Pointer[map[tenant.Name]Tenant]
+	tenants sync.Map // of Tenant, by name
 	epoch   atomic.Int64
 	last    int64 // event read
 
@@ -41,26 +41,29 @@ type Directory struct {
 
 // OpenDirectory reads the tenants. rolePrefixes are those of the instances, by name.
 func OpenDirectory(ctx context.Context, records Records, rolePrefixes map[string]string, log *slog.Logger) (*Directory, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	d := &Directory{records: records, prefixes: rolePrefixes, log: log}
 	return d, d.load(ctx)
 }
 
 // Tenant implements Tenants.
 func (d *Directory) Tenant(name tenant.Name) (Tenant, error) {
-	t, ok := (*d.tenants.Load())[name]
+	t, ok := d.tenants.Load(name)
 	if !ok {
 		return Tenant{}, fmt.Errorf("tenant %q: %w", name, tenant.ErrNotFound)
 	}
-	return t, nil
+	return t.(Tenant), nil // nothing else is put there
 }
 
 // All are the tenants, by name.
 func (d *Directory) All() []Tenant {
-	known := *d.tenants.Load()
-	list := make([]Tenant, 0, len(known))
-	for _, name := range slices.Sorted(maps.Keys(known)) {
-		list = append(list, known[name])
+	var list []Tenant
+	for _, t := range d.tenants.Range {
+		list = append(list, t.(Tenant)) // nothing else is put there
 	}
+	slices.SortFunc(list, func(a, b Tenant) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	return list
 }
 
@@ -126,12 +129,10 @@ func (d *Directory) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tenants := make(map[tenant.Name]Tenant, len(statuses))
 	for i := range statuses {
 		t := d.tenant(&statuses[i])
-		tenants[t.Name] = t
+		d.tenants.Store(t.Name, t)
 	}
-	d.tenants.Store(&tenants)
 	d.epoch.Store(epoch)
 	return nil
 }
@@ -145,19 +146,18 @@ func (d *Directory) apply(ctx context.Context, event tenant.Event) error {
 	if err != nil {
 		return err
 	}
-	tenants := maps.Clone(*d.tenants.Load())
-	t, known := tenants[event.Tenant]
-	switch {
-	case len(statuses) > 0:
+	var t Tenant
+	if len(statuses) > 0 {
 		t = d.tenant(&statuses[0])
-		tenants[t.Name] = t
-	case known:
+		d.tenants.Store(t.Name, t)
+	} else {
+		gone, known := d.tenants.LoadAndDelete(event.Tenant)
+		if !known {
+			return nil
+		}
+		t = gone.(Tenant) // nothing else is put there
 		t.State = tenant.Deleted
-		delete(tenants, t.Name)
-	default:
-		return nil
 	}
-	d.tenants.Store(&tenants)
 	d.mu.Lock()
 	subscribers := slices.Clone(d.subscribers)
 	d.mu.Unlock()

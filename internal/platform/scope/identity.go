@@ -16,6 +16,8 @@ var (
 	ErrSuspended = errors.New("tenant suspended")
 	// ErrBusy is a limit on what runs at once.
 	ErrBusy = errors.New("busy")
+	// ErrUnavailable is a server that can't be reached just now.
+	ErrUnavailable = errors.New("database unavailable")
 )
 
 // Tenant is what a service knows of a tenant, at one moment.

@@ -2,16 +2,18 @@ package scope
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantctl/internal/postgres"
+	"tenantctl/internal/tenant"
 )
 
 // Cell is what a pool is for: the tenants of a cell, as one service.
@@ -28,6 +30,7 @@ type PoolOptions struct {
 	Service  string
 	Login    Login
 	MaxConns int           // of each cell's pool; 0 means 8
+	Share    int           // of them that one tenant may hold at once; 0 means half
 	Acquire  time.Duration // how long a request waits for a connection; 0 means 2 s
 	Life     time.Duration // of a connection, plus up to a fifth at random; 0 means 10 min. What a backend keeps of each table ends with it.
 	Log      *slog.Logger
@@ -37,11 +40,16 @@ const (
 	defaultMaxConns = 8
 	defaultAcquire  = 2 * time.Second
 	defaultLife     = 10 * time.Minute
+	// cancelTime is how long a canceled statement may take to end before its connection is given up.
+	cancelTime = 2 * time.Second
 )
 
-// Pools are a service's connections, a pool for each cell.
+// Pools are a service's connections, a pool for each cell. They are a prometheus.Collector.
 type Pools struct {
 	PoolOptions
+
+	shares  shares
+	metrics *metrics
 
 	mu    sync.Mutex
 	pools map[Cell]*pgxpool.Pool
@@ -52,13 +60,22 @@ func OpenPools(ctx context.Context, opts PoolOptions, cells []Cell) (*Pools, err
 	if opts.MaxConns == 0 {
 		opts.MaxConns = defaultMaxConns
 	}
+	if opts.Share == 0 {
+		opts.Share = (opts.MaxConns + 1) / 2
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
 	if opts.Acquire == 0 {
 		opts.Acquire = defaultAcquire
 	}
 	if opts.Life == 0 {
 		opts.Life = defaultLife
 	}
-	p := &Pools{PoolOptions: opts, pools: map[Cell]*pgxpool.Pool{}}
+	p := &Pools{
+		PoolOptions: opts, shares: shares{each: opts.Share, of: map[tenant.Name]*share{}}, metrics: newMetrics(opts.Service),
+		pools: map[Cell]*pgxpool.Pool{},
+	}
 	for _, cell := range cells {
 		if _, err := p.pool(ctx, cell); err != nil {
 			p.Close()
@@ -110,7 +127,12 @@ func (p *Pools) config(dsn string, cell Cell) (*pgxpool.Config, error) {
 	config.MinConns = 1
 	config.MaxConnLifetime, config.MaxConnLifetimeJitter = p.Life, p.Life/5
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	// Nothing that a pooler between us and the server would refuse, or would not keep apart.
 	config.ConnConfig.RuntimeParams = map[string]string{"application_name": "tenantctl/" + p.Service}
+	// A request that is given up cancels its statement, and leaves the connection to the next.
+	config.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelTime}
+	}
 	config.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) error {
 		dsn, err := p.Login(ctx, cell)
 		if err != nil {
@@ -126,22 +148,43 @@ func (p *Pools) config(dsn string, cell Cell) (*pgxpool.Config, error) {
 }
 
 // acquire takes a connection of the tenant's cell. ErrBusy: none came free in time.
-func (p *Pools) acquire(ctx context.Context, t Tenant) (*pgxpool.Conn, error) {
-	pool, err := p.pool(ctx, Cell{t.Instance, t.Cell})
+func (p *Pools) acquire(ctx context.Context, t Tenant) (*held, error) {
+	cell := Cell{t.Instance, t.Cell}
+	pool, err := p.pool(ctx, cell)
 	if err != nil {
-		return nil, err
+		return nil, p.refuse(cell, refusedServer, err)
 	}
+	began := time.Now()
 	wait, cancel := context.WithTimeout(ctx, p.Acquire)
 	defer cancel()
-	conn, err := pool.Acquire(wait)
+	giveBack, err := p.shares.take(wait, t.Name)
 	switch {
-	case err == nil:
-		return conn, nil
-	case ctx.Err() == nil && wait.Err() != nil && pool.Stat().AcquiredConns() >= pool.Config().MaxConns:
-		return nil, fmt.Errorf("wait for a connection of cell %s: %w", t.Cell, ErrBusy)
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, p.refuse(cell, refusedTenant, ErrBusy)
 	}
-	return nil, postgres.Explain(pool.Config().ConnConfig, err)
+	conn, err := pool.Acquire(wait)
+	if err == nil {
+		p.metrics.wait.WithLabelValues(cell.Instance, cell.Cell).Observe(time.Since(began).Seconds())
+		return &held{Conn: conn, pools: p, cell: cell, share: giveBack}, nil
+	}
+	giveBack()
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case wait.Err() != nil && pool.Stat().AcquiredConns() >= pool.Stat().MaxConns():
+		return nil, p.refuse(cell, refusedCell, ErrBusy)
+	}
+	return nil, p.refuse(cell, refusedServer, postgres.Explain(pool.Config().ConnConfig, err))
 }
 
-// errDirty is a connection on which something outlived its transaction.
-var errDirty = errors.New("a session setting outlived its transaction")
+// refuse counts that there was no connection. That the log-in isn't there, or the database, must not look as if what was asked
+// for weren't: what causes ErrUnavailable is only for people to read.
+func (p *Pools) refuse(cell Cell, reason string, err error) error {
+	p.metrics.refused.WithLabelValues(cell.Instance, cell.Cell, reason).Inc()
+	if reason == refusedServer {
+		return fmt.Errorf("connection of cell %s: %w: %v", cell.Cell, ErrUnavailable, err) //nolint:errorlint // see above
+	}
+	return fmt.Errorf("connection of cell %s, bound of the %s: %w", cell.Cell, reason, err)
+}

@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantctl/internal/postgres"
+	"tenantctl/internal/tenant"
 )
 
-// Tx is a transaction that reaches one tenant's schema, as that tenant's role of the service. It can't be ended by who uses it.
+// Tx is a transaction that reaches one tenant's schema, as that tenant's role of the service. It isn't for whoever uses it to
+// end, and it is of no use once it has ended.
 type Tx interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
@@ -21,67 +23,104 @@ type Tx interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
+var (
+	// ErrUnfinished is a transaction in which a statement failed, and whose user said nothing of it.
+	ErrUnfinished = errors.New("a statement failed and its error was passed over; nothing was written")
+	// ErrEscaped is a transaction that its user ended, or in which the role became another.
+	ErrEscaped = errors.New("the transaction was ended, or its role changed, by what runs in it")
+)
+
 const (
 	lockTimeout = 5 * time.Second
 	endTimeout  = 5 * time.Second
-	// cleanSQL proves that nothing of a transaction stays: it is sent with what ends it.
-	cleanSQL = `select current_user = session_user and current_setting('search_path') = '"$user", public'`
+	// reset leaves nothing of a transaction, whatever it did: what a role or database has as its own setting stays. It is
+	// `discard all`, which can't be sent in the message that commits, but for plans, of which there are none.
+	reset = "reset role;reset all;close all;deallocate all;unlisten *;discard temp;discard sequences;select pg_advisory_unlock_all()"
 )
 
-// begin is what a transaction begins with; one message, since the names in it are quoted.
-func (p *Pools) begin(t Tenant) ([]string, error) {
+// begin is what a transaction begins with.
+type begin struct {
+	role     string
+	settings []string
+}
+
+func (p *Pools) begin(t Tenant) (begin, error) {
+	if !t.Has(p.Service) {
+		return begin{}, fmt.Errorf("tenant %s has no service %s: %w", t.Name, p.Service, tenant.ErrNotFound)
+	}
 	role, err := t.Role(p.Service)
 	if err != nil {
-		return nil, err
+		return begin{}, err
 	}
-	return []string{
-		"begin",
+	return begin{role: role, settings: []string{
 		"set local role " + postgres.Ident(role),
 		"set local search_path = " + postgres.Ident(t.Schema) + ", ext",
 		fmt.Sprintf("set local statement_timeout = %d", t.Limits.StatementTimeout.Milliseconds()),
 		fmt.Sprintf("set local lock_timeout = %d", lockTimeout.Milliseconds()),
-		fmt.Sprintf("set local idle_in_transaction_session_timeout = %d", max(2*t.Limits.StatementTimeout, time.Minute).Milliseconds()),
-	}, nil
+	}}, nil
 }
 
-// Tx runs do in a transaction of the tenant, and commits it when do returns nil. It takes three round trips and those of do.
+// message is the one with which a transaction of several messages begins: their writer may die in between.
+func (b begin) message(t Tenant) string {
+	idle := max(2*t.Limits.StatementTimeout, time.Minute)
+	return "begin;" + strings.Join(b.settings, ";") + fmt.Sprintf(";set local idle_in_transaction_session_timeout = %d", idle.Milliseconds())
+}
+
+// Tx runs do in a transaction of the tenant, and commits it when do returns nil. It takes two round trips and those of do.
 func (p *Pools) Tx(ctx context.Context, t Tenant, do func(ctx context.Context, tx Tx) error) (err error) {
 	begin, err := p.begin(t)
 	if err != nil {
 		return err
 	}
-	conn, err := p.acquire(ctx, t)
+	conn, err := p.start(ctx, t, begin.message(t))
 	if err != nil {
 		return err
 	}
 	defer conn.Release()
-	defer func() { err = errors.Join(err, p.end(ctx, conn)) }()
-	if err := script(ctx, conn, begin...); err != nil {
-		return fmt.Errorf("begin for tenant %s: %w", t.Name, err)
+	defer func() { err = errors.Join(err, conn.end(ctx)) }() // a panic ends the transaction, too
+	tx := &transaction{conn: conn.Conn.Conn()}
+	defer tx.over.Store(true)
+	if err := do(ctx, tx); err != nil {
+		return conn.explain(err)
 	}
-	if err := do(ctx, conn.Conn()); err != nil {
-		return err
+	if status := tx.conn.PgConn().TxStatus(); status == idle && !tx.conn.IsClosed() {
+		return errors.Join(fmt.Errorf("tenant %s: %w", t.Name, ErrEscaped), conn.destroy(ctx))
 	}
-	var clean bool
-	if err := commit(ctx, conn, &clean); err != nil {
-		return fmt.Errorf("commit for tenant %s: %w", t.Name, err)
-	}
-	if !clean {
-		return errors.Join(errDirty, conn.Conn().Close(context.WithoutCancel(ctx)))
+	if err := conn.commit(ctx, begin.role); err != nil {
+		return fmt.Errorf("commit for tenant %s: %w", t.Name, conn.explain(err))
 	}
 	return nil
 }
 
-// end rolls back what is still open, so that the connection can be used again: a pool throws away those in a transaction, and a
-// tenant that fails at its first statement would cost everyone a new connection each time.
-func (p *Pools) end(ctx context.Context, conn *pgxpool.Conn) error {
-	if conn.Conn().IsClosed() || conn.Conn().PgConn().TxStatus() == 'I' {
-		return nil
+// idle is the status of a connection in no transaction.
+const idle = 'I'
+
+// start takes a connection and begins on it. Nothing has happened yet where the connection turns out to be lost, so another is
+// taken: after a restart of the server, those that the pool holds are.
+func (p *Pools) start(ctx context.Context, t Tenant, message string) (*held, error) {
+	for try := 0; ; try++ {
+		conn, err := p.acquire(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		err = conn.script(ctx, message)
+		if err == nil {
+			return conn, nil
+		}
+		again := conn.lost(ctx) && try < p.MaxConns
+		err = errors.Join(conn.explain(err), conn.end(ctx))
+		conn.Release()
+		if !again {
+			return nil, declined(t, err)
+		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
-	defer cancel()
-	if err := script(ctx, conn, "rollback"); err != nil {
-		return errors.Join(fmt.Errorf("roll back: %w", err), conn.Conn().Close(ctx))
+}
+
+// declined tells of a tenant whose role is gone, or isn't the service's to take any more, before we have heard of it.
+func declined(t Tenant, err error) error {
+	switch postgres.Code(err) {
+	case "22023", "42704", "42501":
+		return fmt.Errorf("begin for tenant %s: %w: %w", t.Name, tenant.ErrNotFound, err)
 	}
-	return nil
+	return fmt.Errorf("begin for tenant %s: %w", t.Name, err)
 }

@@ -70,6 +70,8 @@ func ProblemOf(err error) *Problem {
 		return Refuse(http.StatusUnauthorized, "token-expired", "the token has expired")
 	case errors.Is(err, token.ErrInvalid):
 		return Refuse(http.StatusUnauthorized, "token-invalid", "a valid token is needed")
+	case errors.Is(err, scope.ErrUnavailable):
+		return later("unavailable", "the database is away; try again")
 	case errors.Is(err, token.ErrUnavailable):
 		return later("unavailable", "tokens can't be checked just now; try again")
 	case errors.Is(err, scope.ErrForbidden):
