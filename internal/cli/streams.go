@@ -3,17 +3,22 @@ package cli
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"tenantctl/internal/config"
+	"tenantctl/internal/platform/auth"
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/legacy"
+	"tenantctl/internal/platform/users"
 	"tenantctl/internal/stream"
 	"tenantctl/internal/tenant"
 )
 
 // builtins are the streams that come with the program, as `migrations: builtin` names them by their service.
 func builtins() map[string]func() (*stream.Stream, error) {
-	return map[string]func() (*stream.Stream, error){core.Service: core.Stream, legacy.Service: legacy.Stream}
+	return map[string]func() (*stream.Stream, error){
+		users.Service: users.Stream, auth.Service: auth.Stream, core.Service: core.Stream, legacy.Service: legacy.Stream,
+	}
 }
 
 // builtinStream reads a stream of the program itself.
@@ -21,7 +26,7 @@ func builtinStream(service string) (*stream.Stream, error) {
 	read, found := builtins()[service]
 	if !found {
 		return nil, tenant.WithHint(&invalidUsage{fmt.Sprintf("service %q has no builtin migrations", service)},
-			"the builtin services are: "+core.Service+"; for a service of your own write `migrations: ./folder`")
+			"the builtin services are: "+strings.Join([]string{users.Service, auth.Service, core.Service}, ", ")+"; for a service of your own write `migrations: ./folder`")
 	}
 	return read()
 }

@@ -340,6 +340,8 @@ func TestTheBuiltinStreamsConform(t *testing.T) {
 	t.Parallel()
 	for _, builtin := range []struct{ folder, schema string }{
 		{"../platform/core/migrations", ""},
+		{"../platform/users/migrations", ""},
+		{"../platform/auth/migrations", ""},
 		{"../platform/legacy/migrations", "public"}, // the monolith owns its database
 	} {
 		t.Run(builtin.folder, func(t *testing.T) {

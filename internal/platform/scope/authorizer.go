@@ -36,7 +36,7 @@ func (a *Authorizer) Identify(r *http.Request, use token.Use) (Identity, error) 
 	if host, named := TenantOfHost(r.Host, a.Domain); named && host != claims.Tenant {
 		return Identity{}, fmt.Errorf("host of another tenant: %w", ErrForbidden)
 	}
-	t, err := a.active(claims.Tenant)
+	t, err := a.Active(claims.Tenant)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -49,11 +49,12 @@ func (a *Authorizer) Host(r *http.Request) (Identity, error) {
 	if !named {
 		return Identity{}, nil
 	}
-	t, err := a.active(name)
+	t, err := a.Active(name)
 	return Identity{Tenant: t}, err
 }
 
-func (a *Authorizer) active(name tenant.Name) (Tenant, error) {
+// Active is a tenant that is in service. ErrSuspended, and tenant.ErrNotFound for one that is archived or unknown.
+func (a *Authorizer) Active(name tenant.Name) (Tenant, error) {
 	t, err := a.Tenants.Tenant(name)
 	if err != nil {
 		return Tenant{}, err

@@ -1,0 +1,77 @@
+package users
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/jackc/pgx/v5"
+
+	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/platform/service"
+)
+
+// Access is what other services may know of a user.
+type Access struct {
+	ID          string   `json:"id"`
+	Login       string   `json:"login"`
+	Active      bool     `json:"active"`
+	Permissions []string `json:"permissions"`
+}
+
+// permissionsOf is an expression: what the user $1 may do by all roles together.
+const permissionsOf = `array(
+	select distinct p.permission from user_roles r join role_permissions p on p.role = r.role where r.user_id = $1 order by 1) as permissions`
+
+func (u *users) getAccess(r *service.Request) (service.Response, error) {
+	return u.access(r, `select u.id, u.login, u.active, `+permissionsOf+` from users u where u.id = $1`, r.PathValue("id"))
+}
+
+func (u *users) findAccess(r *service.Request) (service.Response, error) {
+	return u.access(r, `select u.id, u.login, u.active, array(
+		select distinct p.permission from user_roles r join role_permissions p on p.role = r.role where r.user_id = u.id order by 1) as permissions
+		from users u where u.login = $1`, r.Query("login"))
+}
+
+func (u *users) access(r *service.Request, sql, who string) (service.Response, error) {
+	var found Access
+	err := u.store.Read(r.Context(), r.Identity.Tenant, func(b *pgx.Batch) {
+		b.Queue(sql, who).Query(func(rows pgx.Rows) (err error) {
+			found, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Access])
+			return err
+		})
+	})
+	if err != nil {
+		return service.Response{}, orNotFound(err, "user")
+	}
+	return service.JSON(http.StatusOK, found), nil
+}
+
+// mayChange locks a user and refuses a caller who may not do all that this user may: to change such a one's login or roles would be
+// a way to become them.
+func mayChange(ctx context.Context, tx scope.Tx, caller scope.Identity, id string) error {
+	var permissions []string
+	err := tx.QueryRow(ctx, `select `+permissionsOf+` from users u where u.id = $1 for update`, id).Scan(&permissions)
+	if err != nil {
+		return orNotFound(err, "user")
+	}
+	return covers(caller, permissions)
+}
+
+// mayGive refuses roles that allow what the caller may not do.
+func mayGive(ctx context.Context, tx scope.Tx, caller scope.Identity, roles []string) error {
+	var permissions []string
+	err := tx.QueryRow(ctx, `select coalesce(array_agg(permission), '{}') from role_permissions where role = any($1::text[])`, emptyNotNull(roles)).Scan(&permissions)
+	if err != nil {
+		return err
+	}
+	return covers(caller, permissions)
+}
+
+func covers(caller scope.Identity, permissions []string) error {
+	for _, permission := range permissions {
+		if !caller.May(permission) {
+			return service.Refuse(http.StatusForbidden, "forbidden", "this concerns the permission %s, which you don't have", permission)
+		}
+	}
+	return nil
+}
