@@ -18,6 +18,7 @@ import (
 
 	"tenantctl/internal/local/localtest"
 	"tenantctl/internal/platform/auth"
+	"tenantctl/internal/platform/call"
 	"tenantctl/internal/platform/token"
 	"tenantctl/internal/platform/users"
 	"tenantctl/internal/stream"
@@ -56,9 +57,12 @@ func setup(t *testing.T, names ...tenant.Name) *testBundle {
 		}
 		answers.ServeHTTP(w, r)
 	})
+	client, err := call.New(call.Options{Target: "users", URL: b.users.URL, Pause: time.Millisecond, Failures: 1000})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
 	b.options = auth.Options{
 		Authorize: b.Authorize, Store: b.Pools(t, auth.Service), Keys: b.Keys, Log: b.Log.Logger(),
-		Users: &auth.UsersOverHTTP{URL: b.users.URL, Keys: b.Keys, HTTP: b.users.Client()},
+		Users: &auth.UsersOverHTTP{Keys: b.Keys, Call: client},
 		Cost:  auth.Cost{Memory: 64, Rounds: 1, Threads: 1},
 	}
 	b.auth = b.replica(t)

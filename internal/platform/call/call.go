@@ -195,6 +195,10 @@ func (c *Client) send(ctx context.Context, r Request, body []byte) (*answer, err
 		return nil, err
 	}
 	response, err := c.http.Do(request)
+	var sent *url.Error
+	if errors.As(err, &sent) {
+		return nil, sent.Err // without the URL, whose query may hold what nobody should read in a log
+	}
 	if err != nil {
 		return nil, err
 	}
