@@ -20,6 +20,7 @@ type document struct {
 	Control   *connection             `yaml:"control" doc:"Database of tenantctl's own records. Without it: the first instance."`
 	Instances ordered[instance]       `yaml:"instances" names:"instance" doc:"The shared PostgreSQL databases, by a name of your choice. Without any, a private PostgreSQL is started on this machine."`
 	Broker    *broker                 `yaml:"broker" doc:"The RabbitMQ server. Without it, a private one is started on this machine when it is needed."`
+	KeysDir   string                  `yaml:"keysDir" doc:"Folder for the keys that sign the platform's tokens; relative to this file. Default: .tenantctl/keys."`
 	Services  ordered[service]        `yaml:"services" names:"service" doc:"Streams of schema migrations, one per service, in dependency order: a service comes after those whose tables it refers to."`
 	Defaults  defaults                `yaml:"defaults" doc:"What a tenant gets that doesn't say otherwise."`
 	Rollout   rollout                 `yaml:"rollout" doc:"How an upgrade spreads over the tenants."`

@@ -24,6 +24,7 @@ func Effective(f *File, l Layers) ([]Setting, error) {
 	e.control()
 	e.instances()
 	e.broker()
+	e.add(e.file.KeysDir(), at("keysDir"))
 	e.services()
 	e.rollout()
 	for _, name := range f.tenants {

@@ -33,6 +33,7 @@ const (
 	DefaultJobs              = 4
 	DefaultWeight            = 1
 	defaultCredentials       = ".tenantctl/credentials"
+	defaultKeys              = ".tenantctl/keys"
 )
 
 // Instance is a shared PostgreSQL database.
@@ -178,6 +179,9 @@ func (f *File) Broker() (Secret, bool) {
 	}
 	return f.doc.Broker.URL.Secret, true
 }
+
+// KeysDir is the folder of the keys that sign tokens.
+func (f *File) KeysDir() string { return f.relative(first(f.doc.KeysDir, defaultKeys)) }
 
 // Streams are the services' migrations in the order of the file, in which they depend on one another.
 func (f *File) Streams() []Stream {

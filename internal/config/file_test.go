@@ -95,6 +95,8 @@ func TestInstancesKeepTheirOrder(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "two_", second.RolePrefix)
 	require.Equal(t, "/var/lib/tenantctl/shared-2", second.CredentialsDir)
+	require.Equal(t, "/var/lib/tenantctl/keys", everything(t).KeysDir())
+	require.Equal(t, filepath.Join("fleet", ".tenantctl", "keys"), f.KeysDir())
 }
 
 func TestWithoutInstancesTheLocalStackIsOne(t *testing.T) {
