@@ -116,6 +116,7 @@ func (p *preparation) refused(err error) error {
 func (p *preparation) connect(ctx context.Context) (release func(), err error) {
 	settings := copy.SessionSettings("")
 	delete(settings, "search_path")
+	delete(settings, "max_parallel_workers_per_gather") // a mapping's trial counts, in whatever order
 	p.source, err = postgres.Connect(ctx, p.Source, postgres.Options{Application: application, Settings: settings})
 	if err != nil {
 		return nil, fmt.Errorf("legacy database of %s: %w", p.Spec.Name, err)
