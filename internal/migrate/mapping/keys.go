@@ -168,15 +168,16 @@ func (c *compiler) foreignRules() {
 			parents = slices.DeleteFunc(parents, func(p *way) bool { return !p.fillsAll(references) || len(p.tables) == 0 })
 			c.out.foreigns = append(c.out.foreigns, foreignTrial{
 				object: "foreign key " + quoteName(rule.Name) + " of " + quoteName(w.to.Name), table: w.from.String(),
-				reason: orphanReason(rule.Table, parents), from: storedIn(append(parents, w)), sql: foreignSQL(w, columns, parents, references),
+				reason: orphanReason(rule, parents), from: storedIn(append(parents, w)), sql: foreignSQL(w, columns, parents, references, rule.Present),
 			})
 		}
 	}
 }
 
-func orphanReason(table string, parents []*way) string {
+func orphanReason(rule ForeignRule, parents []*way) string {
+	table := rule.Table
 	switch {
-	case len(parents) == 0:
+	case len(parents) == 0 && len(rule.Present) == 0:
 		return "would refer to " + quoteName(table) + ", into which the mapping brings no rows"
 	case slices.ContainsFunc(parents, func(p *way) bool { return p.where != "" }):
 		return "would refer to rows of " + quoteName(table) + " that aren't there or stay behind by its where"
@@ -216,7 +217,7 @@ func samePairs(columns, references, from, to []string) bool {
 	return true
 }
 
-func foreignSQL(w *way, columns []string, parents []*way, references []string) string {
+func foreignSQL(w *way, columns []string, parents []*way, references []string, brought [][]string) string {
 	present, pairs, parts, keys := make([]string, len(columns)), make([]string, len(columns)), make([]string, len(columns)), make([]string, len(columns))
 	for i, name := range columns {
 		keys[i] = "child." + postgres.Ident(name)
@@ -227,6 +228,9 @@ func foreignSQL(w *way, columns []string, parents []*way, references []string) s
 	missing := "true"
 	if len(parents) > 0 {
 		missing = "not exists (select from (" + union(parents, references) + ") as parent where " + strings.Join(pairs, " and ") + ")"
+	}
+	if len(brought) > 0 {
+		missing += " and not " + isPresent(keys, brought)
 	}
 	return fmt.Sprintf(`select format(%s, %s), tenantctl_row, '', 1::bigint, count(*) over () from (%s) as child where %s and %s limit %d`,
 		postgres.Literal(strings.Join(parts, " ")), strings.Join(keys, ", "), union([]*way{w}, columns),

@@ -71,6 +71,8 @@ type ForeignRule struct {
 	Columns    []string // quoted
 	Table      string
 	References []string // quoted
+	// Present are the rows that the table referred to comes with: the values of References, as text.
+	Present [][]string
 }
 
 //go:embed sql/target_columns.sql
@@ -119,14 +121,14 @@ func (t *TargetCatalog) readRules(ctx context.Context, db postgres.Querier) erro
 		case "c":
 			table.Checks = append(table.Checks, CheckRule{rule, slices.Clone(columns), expression})
 		case "f":
-			table.Foreign = append(table.Foreign, ForeignRule{rule, slices.Clone(columns), other, slices.Clone(otherColumns)})
+			table.Foreign = append(table.Foreign, ForeignRule{Name: rule, Columns: slices.Clone(columns), Table: other, References: slices.Clone(otherColumns)})
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read the constraints of schema %q: %w", t.Schema, err)
 	}
-	return nil
+	return t.readPresent(ctx, db)
 }
 
 func (t *TargetCatalog) table(name string) *TargetTable {

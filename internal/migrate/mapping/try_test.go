@@ -188,6 +188,23 @@ func TestTryFindsMeetingKeysAndOrphans(t *testing.T) {
 	require.Empty(t, refusals(b.try(b.sound(m("code", "", "a: id, b: a * 0 + id * b")))))
 }
 
+// A service's migrations may bring rows that a mapping's rows refer to: roles, states, units.
+func TestTryKnowsTheRowsThatServicesBring(t *testing.T) {
+	t.Parallel()
+	b := setup(t, `create table people (id int primary key, role text, place int); insert into people values (1, 'A', 1), (2, 'U', 1), (3, null, 2)`,
+		`create table roles (name varchar(9) primary key); insert into roles values ('admin'), ('o''user'); create table tags (id int, name text unique); insert into tags values (1, null); 
+		create table places (country text, number int, primary key (country, number)); insert into places values ('DE', 1), ('AT', 2);
+		create table p (id int primary key, role text references roles, country text, place int, tag text references tags (name), foreign key (country, place) references places)`)
+	m := func(role, country string) string {
+		return "version: 1\ntables:\n- { from: people, to: p, columns: { id: id, place: place, role: { sql: \"" + role + "\", reverse: { role: role } }, country: { sql: \"" + country + "\" } } }"
+	}
+	require.Empty(t, refusals(b.try(b.sound(m("case role when 'A' then 'admin' when 'U' then 'o''user' end", "case place when 1 then 'DE' else 'AT' end")))))
+	require.Equal(t, []string{
+		`orphan-rows | foreign key p_country_place_fkey of p | 1 row of public.people would refer to rows of places that aren't there: id=3 (country=DE place=2)`,
+		`orphan-rows | foreign key p_role_fkey of p | 1 row of public.people would refer to rows of roles that aren't there: id=2 (role=user)`,
+	}, refusals(b.try(b.sound(m("case role when 'A' then 'admin' when 'U' then 'user' end", "case place when 1 then 'DE' else 'DE' end")))))
+}
+
 // Keys and references that the legacy database keeps itself are not tried again: no query is sent for them.
 func TestTryTrustsTheLegacyConstraints(t *testing.T) {
 	t.Parallel()
