@@ -29,7 +29,7 @@ func TestArchiveIsRestoredByPlainPgRestore(t *testing.T) {
 		require.NoError(t, err)
 
 		require.Equal(t, []string{s.Schema}, manifest.Schemas)
-		require.Equal(t, tenant.Version{Number: 6}, manifest.Versions["core"])
+		require.Equal(t, tenant.Version{Number: 7}, manifest.Versions["core"])
 		dump, err := os.ReadFile(manifest.File)
 		require.NoError(t, err)
 		sum := sha256.Sum256(dump)

@@ -31,7 +31,7 @@ func TestProvisionAndAgain(t *testing.T) {
 		status, err := b.records.Tenant(b.ctx, "client-x")
 		require.NoError(t, err)
 		require.Equal(t, tenant.Active, status.State)
-		require.Equal(t, map[string]tenant.Version{"core": {Number: 6}, "billing": {Number: 1}}, status.Versions)
+		require.Equal(t, map[string]tenant.Version{"core": {Number: 7}, "billing": {Number: 1}}, status.Versions)
 		require.Equal(t, 100, status.Limits.RequestsPerSecond)
 		require.Equal(t, "c1", status.Cell)
 		events, err := b.records.Events(b.ctx, 0, registry.EventFilter{Tenant: "client-x", Types: []string{"tenant.provisioned"}})

@@ -51,11 +51,11 @@ func TestTheTemplateIsKeptAndFollowsTheFiles(t *testing.T) {
 	require.Equal(t, "2", b.text(t, `select count(*)::text from tenantctl_instance.template`))
 	versions, err := stream.Versions(b.ctx, b.root, []string{"tenant_a", "tenant_c"}, []*stream.Stream{coreStream(t)})
 	require.NoError(t, err)
-	require.Equal(t, uint64(6), versions["tenant_a"]["core"].Number)
+	require.Equal(t, uint64(7), versions["tenant_a"]["core"].Number)
 	require.Equal(t, uint64(3), versions["tenant_c"]["core"].Number)
 
 	// The stream goes on where the template ends.
-	_, err = stream.Apply(b.ctx, b.root, stream.Target{Schema: "tenant_c", Role: b.opts.RolePrefix + "tenantctl_owner__core"}, coreStream(t), 6)
+	_, err = stream.Apply(b.ctx, b.root, stream.Target{Schema: "tenant_c", Role: b.opts.RolePrefix + "tenantctl_owner__core"}, coreStream(t), 7)
 	require.NoError(t, err)
 	b.provision(t, spec("c", "core"))
 	require.Equal(t, b.dump(t, "tenant_a", "a"), b.dump(t, "tenant_c", "c"))

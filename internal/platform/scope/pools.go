@@ -2,8 +2,11 @@ package scope
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,6 +95,28 @@ func (p *Pools) Close() {
 	for _, pool := range p.pools {
 		pool.Close()
 	}
+}
+
+// Ping fails where there are pools and none of them reaches its server. While one does, its tenants are served.
+func (p *Pools) Ping(ctx context.Context) error {
+	p.mu.Lock()
+	pools := slices.Collect(maps.Values(p.pools))
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, p.Acquire)
+	defer cancel()
+	answers := make(chan error, len(pools))
+	for _, pool := range pools {
+		go func() { answers <- pool.Ping(ctx) }()
+	}
+	var errs []error
+	for range pools {
+		err := <-answers
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 func (p *Pools) pool(ctx context.Context, cell Cell) (*pgxpool.Pool, error) {

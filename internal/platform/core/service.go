@@ -1,0 +1,99 @@
+package core
+
+import (
+	"crypto/tls"
+	_ "embed"
+	"log/slog"
+	"net/http"
+
+	"tenantctl/internal/platform/cache"
+	"tenantctl/internal/platform/idempotency"
+	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/platform/service"
+)
+
+// The versions of the schema that the service works with: Oldest and all that come later.
+const (
+	Oldest          = 4
+	withInvoices    = 5
+	withIdempotency = 7
+)
+
+//go:embed openapi.yaml
+var description []byte
+
+// Options are what the service needs.
+type Options struct {
+	Build     string
+	Pools     *scope.Pools
+	Authorize *scope.Authorizer
+	Cache     *cache.Cache // nil: nothing is cached
+	Log       *slog.Logger
+	TLS       *tls.Config
+}
+
+// server answers core's operations.
+type server struct {
+	pools  *scope.Pools
+	writes idempotency.Writes
+	cache  *cache.Cache
+	log    *slog.Logger
+}
+
+// New makes the service.
+func New(opts Options) (*service.Service, error) {
+	s, err := Stream()
+	if err != nil {
+		return nil, err
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	made, err := service.New(service.Options{
+		Version: service.Version{
+			Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: {From: Oldest, To: s.Newest()}},
+		},
+		Description: description, Handlers: handlers(opts), Authorize: opts.Authorize, Ready: opts.Pools.Ping, Log: opts.Log, TLS: opts.TLS,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return made, made.Registry.Register(opts.Pools)
+}
+
+func handlers(opts Options) map[string]service.Handler {
+	s := &server{
+		pools: opts.Pools, cache: opts.Cache, log: opts.Log,
+		writes: idempotency.Writes{Pools: opts.Pools, Service: Service, Since: withIdempotency},
+	}
+	all := map[string]service.Handler{}
+	add := func(id string, since uint64, handle service.Handler) { all[id] = from(since, handle) }
+	for _, of := range []struct {
+		*resource
+		one, many string
+		since     uint64
+	}{
+		{customers(), "Customer", "Customers", Oldest},
+		{products(), "Product", "Products", Oldest},
+		{orders(), "Order", "Orders", Oldest},
+		{invoices(), "Invoice", "Invoices", withInvoices},
+	} {
+		add("list"+of.many, of.since, s.list(of.resource))
+		add("get"+of.one, of.since, s.cached(of.resource, s.get(of.resource)))
+		add("create"+of.one, of.since, s.writes.Handler(s.create(of.resource)))
+		add("change"+of.one, of.since, s.forget(of.resource, s.writes.Handler(s.change(of.resource))))
+		add("delete"+of.one, of.since, s.forget(of.resource, s.writes.Handler(s.remove(of.resource))))
+	}
+	return all
+}
+
+// from lets only tenants at a version or above pass.
+func from(since uint64, handle service.Handler) service.Handler {
+	return func(r *service.Request) (service.Response, error) {
+		if at := r.Identity.Tenant.Versions[Service]; at < since {
+			return service.Response{}, service.Refuse(http.StatusNotFound, "not-at-this-version",
+				"this tenant's schema is at version %d, and this needs version %d", at, since)
+		}
+		return handle(r)
+	}
+}

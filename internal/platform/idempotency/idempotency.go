@@ -1,0 +1,182 @@
+// Package idempotency has a write that its caller sends twice happen once. The answer is kept in the tenant's schema, in the table
+// <service>_idempotency, in the transaction of the write itself: there is an answer exactly where there is a write.
+package idempotency
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/platform/service"
+	"tenantctl/internal/postgres"
+)
+
+const (
+	// Header names a write. The same name with the same request gives the same answer.
+	Header = "Idempotency-Key"
+	// Replayed is the header of an answer that was given before.
+	Replayed = "Idempotent-Replayed"
+
+	maxKey = 255
+)
+
+// Writes makes handlers of operations that write.
+type Writes struct {
+	Pools   *scope.Pools
+	Service string
+	Since   uint64 // the version of the service's stream that brings the table
+}
+
+// Do is a write in a transaction of the caller's tenant. An error undoes it.
+type Do func(ctx context.Context, r *service.Request, tx scope.Tx) (service.Response, error)
+
+// Handler runs do in a transaction, once for each key of a user. Of requests that come at the same time one runs, and the others
+// wait for its answer.
+func (w Writes) Handler(do Do) service.Handler {
+	return func(r *service.Request) (answer service.Response, err error) {
+		key, err := w.key(r)
+		if err != nil {
+			return answer, err
+		}
+		err = w.Pools.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) error {
+			if key == "" {
+				answer, err = do(ctx, r, tx)
+			} else {
+				answer, err = w.once(ctx, r, tx, key, do)
+			}
+			return err
+		})
+		return answer, err
+	}
+}
+
+// key is the request's, or empty.
+func (w Writes) key(r *service.Request) (string, error) {
+	values := r.Header.Values(Header)
+	if len(values) == 0 {
+		return "", nil
+	}
+	if len(values) > 1 || !printable(values[0]) {
+		return "", service.Refuse(http.StatusUnprocessableEntity, "invalid", "%s must be one value of 1 to %d printable characters", Header, maxKey)
+	}
+	if r.Identity.Tenant.Versions[w.Service] < w.Since {
+		return "", service.Refuse(http.StatusUnprocessableEntity, "not-at-this-version",
+			"this tenant's schema can't keep a %s yet; send the request without it", Header)
+	}
+	return values[0], nil
+}
+
+func printable(key string) bool {
+	if key == "" || len(key) > maxKey {
+		return false
+	}
+	for _, b := range []byte(key) {
+		if b < ' ' || b > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func (w Writes) table() string { return postgres.Ident(w.Service + "_idempotency") }
+
+// once takes the key, or answers as it was answered before.
+func (w Writes) once(ctx context.Context, r *service.Request, tx scope.Tx, key string, do Do) (service.Response, error) {
+	request := hash(r)
+	mine, err := w.take(ctx, tx, r.Identity.Subject, key, request)
+	if err != nil {
+		return service.Response{}, err
+	}
+	if !mine {
+		return w.replay(ctx, tx, r.Identity.Subject, key, request)
+	}
+	answer, err := do(ctx, r, tx)
+	if err != nil {
+		return answer, err
+	}
+	return w.keep(ctx, tx, r.Identity.Subject, key, answer)
+}
+
+// take writes the key down, which waits for another transaction that does the same. Some that are over a day old go on the way.
+func (w Writes) take(ctx context.Context, tx scope.Tx, subject, key string, request []byte) (mine bool, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue(`delete from ` + w.table() + ` where ctid = any (array(select ctid from ` + w.table() + `
+		where created_at < now() - interval '24 hours' order by created_at limit 20 for update skip locked))`)
+	batch.Queue(`insert into `+w.table()+` (subject, key, request) values ($1, $2, $3) on conflict do nothing returning true`, subject, key, request).
+		QueryRow(func(row pgx.Row) error {
+			if err := row.Scan(&mine); !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			return nil
+		})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return false, fmt.Errorf("take idempotency key: %w", err)
+	}
+	return mine, nil
+}
+
+// keep writes the answer down, in the form in which it is given now and later.
+func (w Writes) keep(ctx context.Context, tx scope.Tx, subject, key string, answer service.Response) (service.Response, error) {
+	if answer.Stream != nil {
+		return answer, fmt.Errorf("operation with an idempotency key streams its answer")
+	}
+	var body []byte
+	var err error
+	if answer.Body != nil {
+		if body, err = json.Marshal(answer.Body); err != nil {
+			return answer, fmt.Errorf("encode the answer: %w", err)
+		}
+		answer.Body = json.RawMessage(body)
+	}
+	header, err := json.Marshal(answer.Header)
+	if err != nil {
+		return answer, fmt.Errorf("encode the answer: %w", err)
+	}
+	_, err = tx.Exec(ctx, `update `+w.table()+` set status = $3, header = $4::jsonb, body = $5 where subject = $1 and key = $2`,
+		subject, key, answer.Status, string(header), body)
+	if err != nil {
+		return answer, fmt.Errorf("keep the answer: %w", err)
+	}
+	return answer, nil
+}
+
+func (w Writes) replay(ctx context.Context, tx scope.Tx, subject, key string, request []byte) (service.Response, error) {
+	var before, body []byte
+	var header string
+	answer := service.Response{Header: http.Header{}}
+	err := tx.QueryRow(ctx, `select request, status, header::text, body from `+w.table()+` where subject = $1 and key = $2`, subject, key).
+		Scan(&before, &answer.Status, &header, &body)
+	if err != nil {
+		return answer, fmt.Errorf("read the answer: %w", err)
+	}
+	if string(before) != string(request) {
+		return answer, service.Refuse(http.StatusUnprocessableEntity, "idempotency-key-reused", "%s was sent with another request", Header)
+	}
+	if err := json.Unmarshal([]byte(header), &answer.Header); err != nil {
+		return answer, fmt.Errorf("read the answer: %w", err)
+	}
+	if answer.Header == nil {
+		answer.Header = http.Header{}
+	}
+	answer.Header.Set(Replayed, "true")
+	if body != nil {
+		answer.Body = json.RawMessage(body)
+	}
+	return answer, nil
+}
+
+// hash tells requests apart: all of one that a handler may look at.
+func hash(r *service.Request) []byte {
+	sum := sha256.New()
+	for _, part := range []string{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Get("If-Match"), string(r.Body())} {
+		_, _ = sum.Write([]byte(strconv.Itoa(len(part)) + ":" + part)) // a hash takes every write
+	}
+	return sum.Sum(nil)
+}
