@@ -89,17 +89,35 @@ func New(t testing.TB, streams []*stream.Stream, names ...tenant.Name) *Lab {
 // Pools are a service's, with its own login.
 func (l *Lab) Pools(t testing.TB, service string) *scope.Pools {
 	t.Helper()
-	config, err := pgx.ParseConfig(l.Database)
-	require.NoError(t, err)
-	server := localtest.Server(t)
-	login := func(_ context.Context, cell scope.Cell) (string, error) {
-		found, err := l.provisioner.Login(cell.Cell, service)
-		return server.DSNAs(found.Role, found.Password, config.Database), err
-	}
-	pools, err := scope.OpenPools(t.Context(), scope.PoolOptions{Service: service, Login: login, Log: l.Log.Logger()}, nil)
+	pools, err := scope.OpenPools(t.Context(), scope.PoolOptions{Service: service, Login: l.login(t, service), Log: l.Log.Logger()}, nil)
 	require.NoError(t, err)
 	t.Cleanup(pools.Close)
 	return pools
+}
+
+func (l *Lab) login(t testing.TB, service string) scope.Login {
+	t.Helper()
+	config, err := pgx.ParseConfig(l.Database)
+	require.NoError(t, err)
+	server := localtest.Server(t)
+	return func(_ context.Context, cell scope.Cell) (string, error) {
+		found, err := l.provisioner.Login(cell.Cell, service)
+		return server.DSNAs(found.Role, found.Password, config.Database), err
+	}
+}
+
+// As runs statements in one transaction of a service's own login for a tenant's cell, as an intruder into the service could, and
+// returns the SQLSTATE of what was refused. In them TENANT_a__core stands for a tenant's role and PREFIX_ for the prefix of all roles.
+func (l *Lab) As(t testing.TB, service string, name tenant.Name, sql string) string {
+	t.Helper()
+	of, err := l.tenants.Tenant(name)
+	require.NoError(t, err)
+	dsn, err := l.login(t, service)(t.Context(), scope.Cell{Instance: of.Instance, Cell: of.Cell})
+	require.NoError(t, err)
+	conn, err := pgx.Connect(t.Context(), dsn)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	return postgres.Code(postgres.Script(t.Context(), conn, "begin;"+strings.NewReplacer("TENANT_", of.RolePrefix+"t_", "PREFIX_", of.RolePrefix).Replace(sql)+";rollback"))
 }
 
 // SetState makes the services see a tenant in another state.
