@@ -91,7 +91,6 @@ func (d *Directory) Run(ctx context.Context) {
 				break
 			}
 			d.last = event.ID
-			d.epoch.Store(max(d.epoch.Load(), epochOf(event)))
 		}
 		select {
 		case <-ctx.Done():
@@ -152,12 +151,14 @@ func (d *Directory) apply(ctx context.Context, event tenant.Event) error {
 		d.tenants.Store(t.Name, t)
 	} else {
 		gone, known := d.tenants.LoadAndDelete(event.Tenant)
-		if !known {
+		if !known { // it came and went before we looked
+			d.epoch.Store(max(d.epoch.Load(), epochOf(event)))
 			return nil
 		}
 		t = gone.(Tenant) // nothing else is put there
 		t.State = tenant.Deleted
 	}
+	d.epoch.Store(max(d.epoch.Load(), epochOf(event))) // before it is told: a gateway answers at once
 	d.mu.Lock()
 	subscribers := slices.Clone(d.subscribers)
 	d.mu.Unlock()
