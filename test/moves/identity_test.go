@@ -98,7 +98,7 @@ func (b *bundle) identity(t *testing.T) *identity {
 	i.keys, err = token.OpenKeyring(filepath.Join(b.folder, ".tenantctl", "keys"), token.KeyringOptions{})
 	require.NoError(t, err)
 	authorize := &scope.Authorizer{Tenants: directory, Verifier: i.keys, Domain: "localhost"}
-	asked, err := users.New(users.Options{Authorize: authorize, Store: b.pools(t, users.Service)})
+	asked, err := users.New(users.Options{Authorize: authorize, Pools: b.pools(t, users.Service)})
 	require.NoError(t, err)
 	server := httptest.NewServer(asked.Handler())
 	t.Cleanup(server.Close)

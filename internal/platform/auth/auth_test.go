@@ -47,7 +47,7 @@ func setup(t *testing.T, names ...tenant.Name) *testBundle {
 	ofUsers, err := users.Stream()
 	require.NoError(t, err)
 	b := &testBundle{Lab: lab.New(t, []*stream.Stream{ofUsers, ofAuth}, names...)}
-	asked, err := users.New(users.Options{Authorize: b.Authorize, Store: b.Pools(t, users.Service), Log: b.Log.Logger()})
+	asked, err := users.New(users.Options{Authorize: b.Authorize, Pools: b.Pools(t, users.Service), Log: b.Log.Logger()})
 	b.users = b.Serve(t, asked, err)
 	answers := b.users.Config.Handler
 	b.users.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -71,7 +71,7 @@ type roleBody struct {
 	Permissions []string `json:"permissions"`
 }
 
-func (u *users) createRole(r *service.Request) (service.Response, error) {
+func (u *users) createRole(ctx context.Context, r *service.Request, tx scope.Tx) (service.Response, error) {
 	var body roleBody
 	if err := r.Decode(&body); err != nil {
 		return service.Response{}, err
@@ -79,25 +79,17 @@ func (u *users) createRole(r *service.Request) (service.Response, error) {
 	if err := covers(r.Identity, body.Permissions); err != nil {
 		return service.Response{}, err
 	}
-	var made Role
-	err := u.store.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) error {
-		if _, err := tx.Exec(ctx, `insert into roles (name, description) values ($1, $2)`, body.Name, body.Description); err != nil {
-			return taken(err, "name")
-		}
-		if err := setPermissions(ctx, tx, body.Name, body.Permissions); err != nil {
-			return err
-		}
-		var err error
-		made, err = readRole(ctx, tx, body.Name)
-		return err
-	})
-	if err != nil {
+	if _, err := tx.Exec(ctx, `insert into roles (name, description) values ($1, $2)`, body.Name, body.Description); err != nil {
+		return service.Response{}, taken(err, "name")
+	}
+	if err := setPermissions(ctx, tx, body.Name, body.Permissions); err != nil {
 		return service.Response{}, err
 	}
-	return service.Created("/v1/roles/"+made.Name, made), nil
+	made, err := readRole(ctx, tx, body.Name)
+	return service.Created("/v1/roles/"+body.Name, made), err
 }
 
-func (u *users) updateRole(r *service.Request) (service.Response, error) {
+func (u *users) updateRole(ctx context.Context, r *service.Request, tx scope.Tx) (service.Response, error) {
 	var body roleBody
 	if err := r.Decode(&body); err != nil {
 		return service.Response{}, err
@@ -106,35 +98,27 @@ func (u *users) updateRole(r *service.Request) (service.Response, error) {
 		return service.Response{}, err
 	}
 	name := r.PathValue("name")
-	var changed Role
-	err := u.store.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) error {
-		if err := lockOwnRole(ctx, tx, r.Identity, name); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `update roles set description = $2 where name = $1`, name, body.Description); err != nil {
-			return err
-		}
-		if err := setPermissions(ctx, tx, name, body.Permissions); err != nil {
-			return err
-		}
-		var err error
-		changed, err = readRole(ctx, tx, name)
-		return err
-	})
+	if err := lockOwnRole(ctx, tx, r.Identity, name); err != nil {
+		return service.Response{}, err
+	}
+	if _, err := tx.Exec(ctx, `update roles set description = $2 where name = $1`, name, body.Description); err != nil {
+		return service.Response{}, err
+	}
+	if err := setPermissions(ctx, tx, name, body.Permissions); err != nil {
+		return service.Response{}, err
+	}
+	changed, err := readRole(ctx, tx, name)
 	return service.JSON(http.StatusOK, changed), err
 }
 
-func (u *users) deleteRole(r *service.Request) (service.Response, error) {
-	err := u.store.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) error {
-		if err := lockOwnRole(ctx, tx, r.Identity, r.PathValue("name")); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `delete from roles where name = $1`, r.PathValue("name"))
-		if postgres.Code(err) == "23503" {
-			return service.Refuse(http.StatusConflict, "in-use", "users have this role")
-		}
-		return err
-	})
+func (u *users) deleteRole(ctx context.Context, r *service.Request, tx scope.Tx) (service.Response, error) {
+	if err := lockOwnRole(ctx, tx, r.Identity, r.PathValue("name")); err != nil {
+		return service.Response{}, err
+	}
+	_, err := tx.Exec(ctx, `delete from roles where name = $1`, r.PathValue("name"))
+	if postgres.Code(err) == "23503" {
+		return service.Response{}, service.Refuse(http.StatusConflict, "in-use", "users have this role")
+	}
 	return service.NoContent(), err
 }
 

@@ -110,35 +110,28 @@ type (
 	}
 )
 
-func (u *users) createUser(r *service.Request) (service.Response, error) {
+func (u *users) createUser(ctx context.Context, r *service.Request, tx scope.Tx) (service.Response, error) {
 	var body newUser
 	if err := r.Decode(&body); err != nil {
 		return service.Response{}, err
 	}
-	var made User
-	err := u.store.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) error {
-		if err := mayGive(ctx, tx, r.Identity, body.Roles); err != nil {
-			return err
-		}
-		var id string
-		err := tx.QueryRow(ctx, `insert into users (login, name, email, active) values ($1, $2, $3, coalesce($4, true)) returning id`,
-			body.Login, body.Name, body.Email, body.Active).Scan(&id)
-		if err != nil {
-			return taken(err, "login")
-		}
-		if err := setRoles(ctx, tx, id, body.Roles); err != nil {
-			return err
-		}
-		made, err = readUser(ctx, tx, id)
-		return err
-	})
-	if err != nil {
+	if err := mayGive(ctx, tx, r.Identity, body.Roles); err != nil {
 		return service.Response{}, err
 	}
-	return service.Created("/v1/users/"+url.PathEscape(made.ID), made), nil
+	var id string
+	err := tx.QueryRow(ctx, `insert into users (login, name, email, active) values ($1, $2, $3, coalesce($4, true)) returning id`,
+		body.Login, body.Name, body.Email, body.Active).Scan(&id)
+	if err != nil {
+		return service.Response{}, taken(err, "login")
+	}
+	if err := setRoles(ctx, tx, id, body.Roles); err != nil {
+		return service.Response{}, err
+	}
+	made, err := readUser(ctx, tx, id)
+	return service.Created("/v1/users/"+url.PathEscape(id), made), err
 }
 
-func (u *users) updateUser(r *service.Request) (service.Response, error) {
+func (u *users) updateUser(ctx context.Context, r *service.Request, tx scope.Tx) (service.Response, error) {
 	var body userChange
 	if err := r.Decode(&body); err != nil {
 		return service.Response{}, err
@@ -147,47 +140,37 @@ func (u *users) updateUser(r *service.Request) (service.Response, error) {
 	if id == r.Identity.Subject && (body.Roles != nil || body.Active != nil && !*body.Active) {
 		return service.Response{}, service.Refuse(http.StatusConflict, "own-rights", "somebody else has to change your roles or make you inactive, so that one who may is always left")
 	}
-	var changed User
-	err := u.store.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) error {
-		if err := mayChange(ctx, tx, r.Identity, id); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `
-			update users set login = coalesce($2, login), name = case when $3 then $4 else name end, email = case when $5 then $6 else email end,
-			       active = coalesce($7, active), updated_at = now()
-			where id = $1`, id, body.Login, body.Name.is, body.Name.value, body.Email.is, body.Email.value, body.Active)
-		if err != nil {
-			return taken(err, "login")
-		}
-		if body.Roles != nil {
-			if err := mayGive(ctx, tx, r.Identity, *body.Roles); err != nil {
-				return err
-			}
-			if err := setRoles(ctx, tx, id, *body.Roles); err != nil {
-				return err
-			}
-		}
-		changed, err = readUser(ctx, tx, id)
-		return err
-	})
-	if err != nil {
+	if err := mayChange(ctx, tx, r.Identity, id); err != nil {
 		return service.Response{}, err
 	}
-	return service.JSON(http.StatusOK, changed), nil
+	_, err := tx.Exec(ctx, `
+		update users set login = coalesce($2, login), name = case when $3 then $4 else name end, email = case when $5 then $6 else email end,
+		       active = coalesce($7, active), updated_at = now()
+		where id = $1`, id, body.Login, body.Name.is, body.Name.value, body.Email.is, body.Email.value, body.Active)
+	if err != nil {
+		return service.Response{}, taken(err, "login")
+	}
+	if body.Roles != nil {
+		if err := mayGive(ctx, tx, r.Identity, *body.Roles); err != nil {
+			return service.Response{}, err
+		}
+		if err := setRoles(ctx, tx, id, *body.Roles); err != nil {
+			return service.Response{}, err
+		}
+	}
+	changed, err := readUser(ctx, tx, id)
+	return service.JSON(http.StatusOK, changed), err
 }
 
-func (u *users) deleteUser(r *service.Request) (service.Response, error) {
+func (u *users) deleteUser(ctx context.Context, r *service.Request, tx scope.Tx) (service.Response, error) {
 	id := r.PathValue("id")
 	if id == r.Identity.Subject {
 		return service.Response{}, service.Refuse(http.StatusConflict, "own-rights", "somebody else has to remove you, so that one who may is always left")
 	}
-	err := u.store.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) error {
-		if err := mayChange(ctx, tx, r.Identity, id); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `delete from users where id = $1`, id)
-		return err
-	})
+	if err := mayChange(ctx, tx, r.Identity, id); err != nil {
+		return service.Response{}, err
+	}
+	_, err := tx.Exec(ctx, `delete from users where id = $1`, id)
 	return service.NoContent(), err
 }
 

@@ -8,8 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 
-	"github.com/jackc/pgx/v5"
-
+	"tenantctl/internal/platform/idempotency"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/stream"
@@ -25,7 +24,10 @@ var migrations embed.FS
 var description []byte
 
 // Serves are the schema versions that the service works with.
-func Serves() service.Range { return service.Range{From: 2, To: 2} }
+func Serves() service.Range { return service.Range{From: 2, To: withIdempotency} }
+
+// withIdempotency is the version that brings the table of answers.
+const withIdempotency = 3
 
 // Stream reads the service's schema migrations.
 func Stream() (*stream.Stream, error) {
@@ -36,34 +38,30 @@ func Stream() (*stream.Stream, error) {
 	return stream.Read(Service, files)
 }
 
-// Store runs transactions of a tenant; scope.Pools does.
-type Store interface {
-	Tx(ctx context.Context, t scope.Tenant, do func(context.Context, scope.Tx) error) error
-	Read(ctx context.Context, t scope.Tenant, queue func(*pgx.Batch)) error
-}
-
 // Options say what the service works with.
 type Options struct {
 	Build     string
 	Authorize *scope.Authorizer
-	Store     Store
+	Pools     *scope.Pools
 	Ready     func(context.Context) error
 	Log       *slog.Logger
 }
 
 // users answers the service's operations.
-type users struct{ store Store }
+type users struct{ store *scope.Pools }
 
 // New makes the service.
 func New(opts Options) (*service.Service, error) {
-	u := &users{store: opts.Store}
+	u := &users{store: opts.Pools}
+	writes := idempotency.Writes{Pools: opts.Pools, Service: Service, Since: withIdempotency}
 	return service.New(service.Options{
 		Version:     service.Version{Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: Serves()}},
 		Description: description,
 		Handlers: map[string]service.Handler{
-			"getMe": u.getMe, "listUsers": u.listUsers, "createUser": u.createUser, "getUser": u.getUser, "updateUser": u.updateUser,
-			"deleteUser": u.deleteUser, "listRoles": u.listRoles, "createRole": u.createRole, "getRole": u.getRole,
-			"updateRole": u.updateRole, "deleteRole": u.deleteRole, "findAccess": u.findAccess, "getAccess": u.getAccess,
+			"getMe": u.getMe, "listUsers": u.listUsers, "createUser": writes.Handler(u.createUser), "getUser": u.getUser,
+			"updateUser": writes.Handler(u.updateUser),
+			"deleteUser": writes.Handler(u.deleteUser), "listRoles": u.listRoles, "createRole": writes.Handler(u.createRole), "getRole": u.getRole,
+			"updateRole": writes.Handler(u.updateRole), "deleteRole": writes.Handler(u.deleteRole), "findAccess": u.findAccess, "getAccess": u.getAccess,
 		},
 		Authorize: opts.Authorize, Ready: opts.Ready, Log: opts.Log,
 	})

@@ -29,7 +29,7 @@ func setup(t *testing.T, names ...tenant.Name) *testBundle {
 	s, err := users.Stream()
 	require.NoError(t, err)
 	b := &testBundle{Lab: lab.New(t, []*stream.Stream{s}, names...)}
-	service, err := users.New(users.Options{Authorize: b.Authorize, Store: b.Pools(t, users.Service), Log: b.Log.Logger()})
+	service, err := users.New(users.Options{Authorize: b.Authorize, Pools: b.Pools(t, users.Service), Log: b.Log.Logger()})
 	b.server = b.Serve(t, service, err)
 	return b
 }
@@ -72,6 +72,25 @@ func TestUsersFromFirstToLast(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, b.do(t, admin, method, "/v1/users/"+ada.ID, nil).Status)
 	}
 	require.Equal(t, http.StatusNotFound, b.do(t, b.Token(t, "a", ada.ID), "GET", "/v1/users/me", nil).Status)
+}
+
+func TestAWriteThatIsSentTwiceHappensOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "a")
+	admin := b.Token(t, "a", "boss", "*")
+	send := func(method, path string, body any) lab.Answer {
+		return lab.Call{Server: b.server, Method: method, Path: path, Token: admin, Body: body, Header: http.Header{"Idempotency-Key": {method}}}.Do(t)
+	}
+	var user users.User
+	first := send("POST", "/v1/users", object{"login": "ada"})
+	first.Into(t, http.StatusCreated, &user)
+	again := send("POST", "/v1/users", object{"login": "ada"})
+	require.Equal(t, http.StatusCreated, again.Status)
+	require.Equal(t, first.Body, again.Body)
+	require.Equal(t, "true", again.Header.Get("Idempotent-Replayed"))
+	require.Equal(t, http.StatusUnprocessableEntity, send("POST", "/v1/users", object{"login": "bob"}).Status)
+	require.Equal(t, http.StatusNoContent, send("DELETE", "/v1/users/"+user.ID, nil).Status)
+	require.Equal(t, http.StatusNoContent, send("DELETE", "/v1/users/"+user.ID, nil).Status, "done before")
 }
 
 func TestPagesHoldEveryUserOnce(t *testing.T) {
