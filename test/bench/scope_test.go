@@ -1,0 +1,264 @@
+package bench_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/platform/service"
+	"tenantctl/internal/platform/token"
+	"tenantctl/internal/tenant"
+	fleets "tenantctl/test/fleet"
+)
+
+const (
+	scopeClients  = 4
+	scopeRequests = 4000 // a turn
+	// The bars are times, and the reciprocals of what is promised in requests per second: 0.75, and 20 times.
+	scopeBar      = 1 / 0.75
+	connectionBar = 1.0 / 20
+)
+
+// BenchmarkScope asks the same endpoint in three ways: of a tenant, in a transaction of its own that nothing else can be reached
+// from; of one schema for all, on a plain pool; and of the same with a connection for each request. Then the query alone.
+func BenchmarkScope(b *testing.B) {
+	for b.Loop() {
+		s := newScopeStage(b)
+		requests := scaled(b, scopeRequests)
+		ours, plain, fresh := s.serve(b, s.scoped), s.serve(b, s.unscoped), s.serve(b, s.connecting)
+		lap := func(name, url string, requests int) func() laps {
+			return func() laps {
+				return laps{name: s.ask(b, url, requests) * time.Duration(scaled(b, scopeRequests)) / time.Duration(requests)}
+			}
+		}
+		lap("", ours, requests)() // every connection has met its tenants
+		lap("", plain, requests)()
+		compete(b, "scoped", []func() laps{
+			lap("scoped", ours, requests), lap("unscoped", plain, requests), lap("connection-per-request", fresh, max(requests/20, 1)),
+		}, bar{"unscoped", scopeBar}, bar{"connection-per-request", connectionBar})
+		query := func(name string, get reader) func() laps {
+			return func() laps { return laps{name: s.query(b, get, requests)} }
+		}
+		compete(b, "scoped-query", []func() laps{query("scoped-query", s.scoped), query("bare-query", s.unscoped)}, bar{"bare-query", 0})
+	}
+}
+
+// BenchmarkScopeMemory is what a backend keeps of 500 tenants of a cell.
+func BenchmarkScopeMemory(b *testing.B) {
+	for b.Loop() {
+		s := newScopeStage(b)
+		pools := s.fleet.Pools(b, scope.PoolOptions{Service: core.Service, MaxConns: 1})
+		cell := s.tenants[0].Cell
+		touch := func(t scope.Tenant) {
+			require.NoError(b, pools.Read(b.Context(), t, func(batch *pgx.Batch) {
+				for _, table := range []string{"customers", "products", "orders o left join order_items on order_id = o.id", "invoices"} {
+					batch.Queue(`select count(*) from ` + table)
+				}
+			}))
+		}
+		touch(s.tenants[0])
+		var pid int
+		require.NoError(b, pools.Read(b.Context(), s.tenants[0], func(batch *pgx.Batch) {
+			batch.Queue(`select pg_backend_pid()`).QueryRow(func(row pgx.Row) error { return row.Scan(&pid) })
+		}))
+		before, touched := residentAnonymous(b, pid), 0
+		for _, t := range s.tenants {
+			if t.Cell == cell {
+				touch(t)
+				touched++
+			}
+		}
+		after := residentAnonymous(b, pid)
+		fmt.Printf("\n  a backend's own memory: %.1f MB after one tenant, %.1f MB after %d, %.0f kB for each\n", before, after, touched, (after-before)*1024/float64(touched))
+		b.ReportMetric(after, "MB/backend")
+	}
+}
+
+// residentAnonymous is a process's memory that isn't shared, in MB.
+func residentAnonymous(b *testing.B, pid int) float64 {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	require.NoError(b, err)
+	for line := range strings.Lines(string(status)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "RssAnon:" {
+			kilobytes, err := strconv.Atoi(fields[1])
+			require.NoError(b, err)
+			return float64(kilobytes) / 1024
+		}
+	}
+	require.Fail(b, "no RssAnon")
+	return 0
+}
+
+// reader reads a customer's name.
+type reader func(ctx context.Context, of scope.Tenant, code string) (string, error)
+
+// scopeStage is 1,000 tenants in two cells, and one schema that holds what all of them hold.
+type scopeStage struct {
+	fleet   *fleets.Fleet
+	tenants []scope.Tenant
+	keys    *token.Keyring
+	tokens  []string
+	people  *scope.Authorizer
+
+	scoped, unscoped, connecting reader
+}
+
+const (
+	customerSQL = `select name from customers where code = $1`
+	oneSchema   = `create schema everyone;
+		create table everyone.customers (like tenant_t0.customers including all);
+		insert into everyone.customers (code, name) select 'c' || i, 'name ' || i from generate_series(1, 5000) i;
+		alter database "%s" set search_path = everyone; analyze everyone.customers`
+)
+
+func newScopeStage(b *testing.B) *scopeStage {
+	b.Helper()
+	count := scaled(b, 1000)
+	s := &scopeStage{fleet: fleets.New(b, fleets.Options{Server: newServer(b), TenantsPerCell: max(count/2, 1)})}
+	names := make([]tenant.Name, count)
+	for i := range names {
+		names[i] = tenant.Name(fmt.Sprintf("t%d", i))
+	}
+	s.fleet.Provision(b, names...)
+	for _, name := range names {
+		s.fleet.Exec(b, `insert into tenant_`+string(name)+`.customers (code, name) select 'c' || i, 'name ' || i from generate_series(1, 5) i`)
+	}
+	s.fleet.Exec(b, fmt.Sprintf(oneSchema, s.fleet.Config.Database))
+	directory := s.fleet.Directory(b)
+	s.tenants = directory.All()
+	require.Len(b, s.tenants, count)
+	var err error
+	s.keys, err = token.OpenKeyring(b.TempDir(), token.KeyringOptions{})
+	require.NoError(b, err)
+	for _, t := range s.tenants {
+		raw, err := s.keys.Sign(token.Claims{Tenant: t.Name, Subject: "1", Use: token.Access, Expires: time.Now().Add(time.Hour)})
+		require.NoError(b, err)
+		s.tokens = append(s.tokens, raw)
+	}
+	s.people = &scope.Authorizer{Tenants: directory, Verifier: s.keys}
+	s.readers(b)
+	return s
+}
+
+func (s *scopeStage) readers(b *testing.B) {
+	b.Helper()
+	pools := s.fleet.Pools(b, scope.PoolOptions{Service: core.Service, MaxConns: scopeClients, Share: scopeClients})
+	s.scoped = func(ctx context.Context, of scope.Tenant, code string) (name string, err error) {
+		err = pools.Read(ctx, of, func(batch *pgx.Batch) {
+			batch.Queue(customerSQL, code).QueryRow(func(row pgx.Row) error { return row.Scan(&name) })
+		})
+		return name, err
+	}
+	config, err := pgxpool.ParseConfig(s.fleet.Config.ConnString())
+	require.NoError(b, err)
+	config.MaxConns = scopeClients * 2 // as many as the two pools of ours
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	pool, err := pgxpool.NewWithConfig(b.Context(), config)
+	require.NoError(b, err)
+	b.Cleanup(pool.Close)
+	s.unscoped = func(ctx context.Context, _ scope.Tenant, code string) (name string, err error) {
+		return name, pool.QueryRow(ctx, customerSQL, code).Scan(&name)
+	}
+	s.connecting = func(ctx context.Context, _ scope.Tenant, code string) (name string, err error) {
+		conn, err := pgx.ConnectConfig(ctx, config.ConnConfig.Copy())
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = conn.Close(ctx) }()
+		return name, conn.QueryRow(ctx, customerSQL, code).Scan(&name)
+	}
+}
+
+const customersDescription = `
+openapi: 3.0.3
+info: { title: customers, version: "1" }
+paths:
+  /v1/customers/{key}:
+    get:
+      operationId: getCustomer
+      parameters: [{ name: key, in: path, required: true, schema: { type: string, maxLength: 64 } }]
+      responses: { "200": { description: the customer } }
+`
+
+// serve answers the endpoint by a reader; all else is the same for each.
+func (s *scopeStage) serve(b *testing.B, get reader) (url string) {
+	b.Helper()
+	made, err := service.New(service.Options{
+		Version: service.Version{Service: core.Service}, Description: []byte(customersDescription), Authorize: s.people,
+		Handlers: map[string]service.Handler{"getCustomer": func(r *service.Request) (service.Response, error) {
+			name, err := get(r.Context(), r.Identity.Tenant, r.PathValue("key"))
+			return service.JSON(http.StatusOK, map[string]string{"name": name}), err
+		}},
+	})
+	require.NoError(b, err)
+	server := httptest.NewServer(made.Handler())
+	b.Cleanup(server.Close)
+	return server.URL
+}
+
+// ask sends requests of all tenants in turn, by several clients that keep their connections.
+func (s *scopeStage) ask(b *testing.B, url string, requests int) time.Duration {
+	b.Helper()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: scopeClients}}
+	defer client.CloseIdleConnections()
+	return s.inTurns(b, requests, func(ctx context.Context, i int) error {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v1/customers/"+s.code(i), nil)
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Authorization", "Bearer "+s.tokens[i%len(s.tokens)])
+		answer, err := client.Do(r)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != http.StatusOK || !strings.Contains(string(body), "name ") {
+			return fmt.Errorf("%s: %s: %w", answer.Status, body, err)
+		}
+		return nil
+	})
+}
+
+func (s *scopeStage) query(b *testing.B, get reader, requests int) time.Duration {
+	b.Helper()
+	return s.inTurns(b, requests, func(ctx context.Context, i int) error {
+		_, err := get(ctx, s.tenants[i%len(s.tenants)], s.code(i))
+		return err
+	})
+}
+
+func (s *scopeStage) code(i int) string { return fmt.Sprintf("c%d", i%5+1) }
+
+func (s *scopeStage) inTurns(b *testing.B, requests int, do func(ctx context.Context, i int) error) time.Duration {
+	b.Helper()
+	began := time.Now()
+	var group errgroup.Group
+	for client := range scopeClients {
+		group.Go(func() error {
+			for i := client; i < requests; i += scopeClients {
+				if err := do(b.Context(), i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(b, group.Wait())
+	return time.Since(began)
+}
