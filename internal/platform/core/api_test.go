@@ -129,6 +129,10 @@ func TestALifeOfEverything(t *testing.T) {
 	other.problem(t, 404, "not-found", "DELETE", made.header.Get("Location"), "")
 	require.NotEmpty(t, u.want(t, 201, "POST", "/v1/customers", `{"name": "no code"}`).json(t)["code"])
 	u.problem(t, 409, "conflict", "POST", "/v1/customers", `{"code": "a/b c", "name": "again"}`)
+	u.problem(t, 422, "invalid", "POST", "/v1/customers", `{"name": "a \u0000 b"}`)
+	u.problem(t, 422, "invalid", "GET", "/v1/customers/%00", "")
+	u.problem(t, 422, "invalid", "POST", "/v1/orders", `{"customer_code": "a/b c", "placed_at": "9999-99-99T00:00:00Z"}`)
+	u.problem(t, 400, "malformed", "POST", "/v1/customers", `{"name": "x"} {"name": "y"}`)
 
 	product := u.want(t, 201, "POST", "/v1/products", `{"name": "Tea", "price": "12.5", "stock": 3}`)
 	require.Equal(t, "12.5000", product.json(t)["price"])

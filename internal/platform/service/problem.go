@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"tenantctl/internal/platform/scope"
@@ -88,6 +89,10 @@ func ProblemOf(err error) *Problem {
 	return problemOfDatabase(err)
 }
 
+// divisionByZero is no fault of a value that the caller gave, as all others of its class are: too long, out of range, not a date,
+// with characters that the database can't hold.
+const divisionByZero = "22012"
+
 // problemOfDatabase tells what the database declined. Its texts name schemas and stay in the log.
 func problemOfDatabase(err error) *Problem {
 	switch code := postgres.Code(err); {
@@ -97,7 +102,7 @@ func problemOfDatabase(err error) *Problem {
 		return Refuse(http.StatusConflict, "conflict", "there is one like it already")
 	case code == "23503":
 		return Refuse(http.StatusConflict, "conflict", "something it refers to isn't there, or something refers to it")
-	case code == "23514" || code == "23502" || code == "22003" || code == "22001" || code == "22P02":
+	case code == "23514" || code == "23502" || strings.HasPrefix(code, "22") && code != divisionByZero:
 		return Refuse(http.StatusUnprocessableEntity, "invalid", "a value isn't allowed")
 	case code == "42501":
 		return Refuse(http.StatusForbidden, "forbidden", "not allowed")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 
@@ -48,6 +49,9 @@ func (d *Description) read(o Operation, identity scope.Identity, raw *http.Reque
 		return nil, bodyProblem(err)
 	}
 	r.body = body
+	if media, _, _ := mime.ParseMediaType(raw.Header.Get("Content-Type")); media == "application/json" && len(body) > 0 && !json.Valid(body) {
+		return nil, Refuse(http.StatusBadRequest, "malformed", "the body isn't JSON, or more than one value")
+	}
 	raw.Body = io.NopCloser(bytes.NewReader(body))
 	input := &openapi3filter.RequestValidationInput{
 		Request: raw, PathParams: pathValues(o, raw),
