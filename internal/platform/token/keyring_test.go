@@ -226,5 +226,13 @@ func TestRotatingAtOnceLosesNoKey(t *testing.T) {
 	for _, err := range errs {
 		require.NoError(t, err)
 	}
-	require.Len(t, states(t, keyring(t, dir, c)), 9)
+	ring := keyring(t, dir, c)
+	infos, err := ring.List()
+	require.NoError(t, err)
+	require.Len(t, infos, 9)
+	require.Equal(t, token.Signing, infos[0].State, "the first, though all are of one second")
+	for i, info := range infos[1:] {
+		require.Equal(t, token.Waiting, info.State)
+		require.True(t, info.Created.After(infos[i].Created))
+	}
 }

@@ -81,6 +81,9 @@ func (k *Keyring) Rotate() (KeyInfo, error) {
 		if err != nil {
 			return err
 		}
+		if len(keys) > 0 && !fresh.Created.After(keys[len(keys)-1].Created) {
+			fresh.Created = keys[len(keys)-1].Created.Add(time.Second) // the order of keys is that of their times
+		}
 		infos := describe(append(keys, fresh), now)
 		made = infos[len(infos)-1]
 		return fresh.write(k.dir)
