@@ -126,6 +126,7 @@ func TestRotation(t *testing.T) {
 		return err
 	}
 
+	c.advance(time.Hour)
 	made, err := operator.Rotate()
 	require.NoError(t, err)
 	require.Equal(t, token.Waiting, made.State)
