@@ -24,10 +24,11 @@ TENANTCTL_OUTPUT, then from tenants.yaml, then from defaults: tenantctl config v
 
 // The groups of the root's help.
 const (
-	groupStart = "start"
-	groupFleet = "fleet"
-	groupMove  = "move"
-	groupMore  = "more"
+	groupStart    = "start"
+	groupFleet    = "fleet"
+	groupMove     = "move"
+	groupPlatform = "platform"
+	groupMore     = "more"
 )
 
 // Root is the tree of commands for those who only read it, such as the generator of the documentation.
@@ -61,6 +62,7 @@ func newRoot(f *Factory) (*cobra.Command, error) {
 		&cobra.Group{ID: groupStart, Title: "Set up and check:"},
 		&cobra.Group{ID: groupFleet, Title: "Look after tenants:"},
 		&cobra.Group{ID: groupMove, Title: "Move a client's legacy database:"},
+		&cobra.Group{ID: groupPlatform, Title: "Run the platform:"},
 		&cobra.Group{ID: groupMore, Title: "More:"},
 	)
 	root.SetHelpCommandGroupID(groupMore)
@@ -76,10 +78,11 @@ func addCommands(root *cobra.Command, f *Factory) {
 			root.AddCommand(cmd)
 		}
 	}
-	add(groupStart, newCmdInit(f, nil), newCmdValidate(f, nil), newCmdLint(f, nil), newCmdDoctor(f, nil), newCmdLocal(f), newCmdConfig(f), newCmdKeys(f))
+	add(groupStart, newCmdInit(f, nil), newCmdValidate(f, nil), newCmdLint(f, nil), newCmdDoctor(f, nil), newCmdLocal(f), newCmdConfig(f))
 	add(groupFleet, newCmdStatus(f, nil), newCmdPlan(f, nil), newCmdApply(f, nil), newCmdProvision(f, nil), newCmdUpgrade(f, nil), newCmdRollouts(f, nil), newCmdDrift(f, nil), newCmdAdopt(f, nil), newCmdSuspend(f, nil),
 		newCmdResume(f, nil), newCmdArchive(f, nil), newCmdDelete(f, nil), newCmdPsql(f, nil), newCmdEvents(f, nil))
 	add(groupMove, newCmdInspect(f, nil), newCmdMigrate(f, nil), newCmdVerify(f, nil), newCmdCutover(f, nil), newCmdRollback(f, nil), newCmdComplete(f, nil))
+	add(groupPlatform, newCmdServe(f, nil), newCmdServices(f, nil), newCmdUser(f), newCmdKeys(f))
 	add(groupMore, newCmdVersion(f, nil))
 	root.AddCommand(newTopicExitCodes())
 }

@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tenantctl/internal/platform/auth"
+	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/gateway"
+	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/platform/service"
+	"tenantctl/internal/platform/token"
+	"tenantctl/internal/platform/users"
+	"tenantctl/internal/provision"
+	"tenantctl/internal/registry"
+	"tenantctl/internal/tenant"
+)
+
+// serviceOrder are the platform's services, each after those that it calls.
+var serviceOrder = []string{users.Service, auth.Service, core.Service, gateway.Service} //nolint:gochecknoglobals // a constant list
+
+// platform is what the services of one process share.
+type platform struct {
+	f         *Factory
+	log       *slog.Logger
+	build     string
+	domain    string
+	records   *registry.Registry
+	directory *scope.Directory
+	own       map[string]string // where this process's services answer, by name
+
+	mu           sync.Mutex
+	keyring      *token.Keyring
+	provisioners map[string]*provision.Provisioner // by instance
+}
+
+// answering is a service that can run.
+type answering interface {
+	Serve(ctx context.Context, listener net.Listener) error
+}
+
+// made is a service, and what it says of itself.
+type made struct {
+	answering
+	version service.Version
+}
+
+type runnable struct {
+	service  made
+	listener net.Listener
+	url      string
+}
+
+func newPlatform(ctx context.Context, f *Factory, domain string) (*platform, error) {
+	file, err := f.Config()
+	if err != nil {
+		return nil, err
+	}
+	records, err := f.Registry(ctx)
+	if err != nil {
+		return nil, err
+	}
+	prefixes := map[string]string{}
+	for _, instance := range file.Instances() {
+		prefixes[instance.Name] = instance.RolePrefix
+	}
+	directory, err := scope.OpenDirectory(ctx, records, prefixes, f.Log())
+	if err != nil {
+		return nil, err
+	}
+	return &platform{
+		f: f, log: f.Log(), build: thisBuild().Version, domain: domain, records: records, directory: directory,
+		own: map[string]string{}, provisioners: map[string]*provision.Provisioner{},
+	}, nil
+}
+
+// service makes a service.
+func (p *platform) service(ctx context.Context, name string) (made, error) {
+	switch name {
+	case users.Service:
+		return p.users(ctx)
+	case auth.Service:
+		return p.auth(ctx)
+	case core.Service:
+		return p.core(ctx)
+	case gateway.Service:
+		return p.gateway(ctx)
+	}
+	return made{}, fmt.Errorf("service %q: %w", name, tenant.ErrNotFound)
+}
+
+const (
+	heartbeatPause = 2 * time.Second
+	goodbyeTime    = 5 * time.Second
+)
+
+// run runs services until ctx is over or one of them fails.
+func (p *platform) run(ctx context.Context, list []runnable) error {
+	group, ctx := errgroup.WithContext(ctx)
+	// The directory outlives the word to end, since requests do.
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go p.directory.Run(following)
+	for _, r := range list {
+		said := registry.RunningService{
+			ID: rand.Text(), Service: r.service.version.Service, URL: r.url, Build: r.service.version.Build, Calls: r.service.version.Calls,
+			Serves: map[string]registry.ServedRange{},
+		}
+		for stream, versions := range r.service.version.Serves {
+			said.Serves[stream] = registry.ServedRange(versions)
+		}
+		group.Go(func() error { return r.service.Serve(ctx, r.listener) })
+		group.Go(func() error { p.beat(ctx, said); return nil })
+	}
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// beat says that a service runs, until it doesn't. The service goes on while the control database is away.
+func (p *platform) beat(ctx context.Context, said registry.RunningService) {
+	ticker := time.NewTicker(heartbeatPause)
+	defer ticker.Stop()
+	for {
+		if err := p.records.ServiceSeen(ctx, said); err != nil && ctx.Err() == nil {
+			p.log.WarnContext(ctx, "heartbeat", "service", said.Service, "error", err)
+		}
+		select {
+		case <-ticker.C:
+			continue
+		case <-ctx.Done():
+		}
+		goodbye, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTime)
+		defer cancel()
+		if err := p.records.ServiceGone(goodbye, said.ID); err != nil {
+			p.log.WarnContext(goodbye, "heartbeat", "service", said.Service, "error", err)
+		}
+		return
+	}
+}

@@ -1,0 +1,215 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"tenantctl/internal/platform/auth"
+	"tenantctl/internal/platform/call"
+	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/gateway"
+	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/platform/service"
+	"tenantctl/internal/platform/token"
+	"tenantctl/internal/platform/users"
+	"tenantctl/internal/provision"
+	"tenantctl/internal/tenant"
+)
+
+func (p *platform) users(ctx context.Context) (made, error) {
+	store, err := p.pools(ctx, users.Service)
+	if err != nil {
+		return made{}, err
+	}
+	authorize, err := p.authorizer(ctx)
+	if err != nil {
+		return made{}, err
+	}
+	return of(users.New(users.Options{Build: p.build, Authorize: authorize, Pools: store, Ready: p.ready, Log: p.log}))
+}
+
+func (p *platform) auth(ctx context.Context) (made, error) {
+	store, err := p.pools(ctx, auth.Service)
+	if err != nil {
+		return made{}, err
+	}
+	keys, err := p.keys()
+	if err != nil {
+		return made{}, err
+	}
+	at, err := p.url(ctx, users.Service)
+	if err != nil {
+		return made{}, err
+	}
+	client, err := call.New(call.Options{Target: users.Service, URL: at})
+	if err != nil {
+		return made{}, err
+	}
+	return of(auth.New(auth.Options{
+		Build: p.build, Authorize: &scope.Authorizer{Tenants: p.directory, Verifier: keys, Domain: p.domain}, Store: store, Keys: keys,
+		Users: &auth.UsersOverHTTP{Keys: keys, Call: client}, Ready: p.ready, Log: p.log,
+	}))
+}
+
+func (p *platform) core(ctx context.Context) (made, error) {
+	store, err := p.pools(ctx, core.Service)
+	if err != nil {
+		return made{}, err
+	}
+	authorize, err := p.authorizer(ctx)
+	if err != nil {
+		return made{}, err
+	}
+	return of(core.New(core.Options{Build: p.build, Authorize: authorize, Pools: store, Log: p.log}))
+}
+
+// gateway makes the gateway, with the platform's services behind it and a user's own that say where they answer.
+func (p *platform) gateway(ctx context.Context) (made, error) {
+	file, err := p.f.Config()
+	if err != nil {
+		return made{}, err
+	}
+	verifier, err := p.verifier(ctx)
+	if err != nil {
+		return made{}, err
+	}
+	var backends []gateway.Backend
+	for name, described := range map[string]func() ([]service.Operation, error){
+		users.Service: users.Operations, auth.Service: auth.Operations, core.Service: core.Operations,
+	} {
+		operations, err := described()
+		if err != nil {
+			return made{}, err
+		}
+		at, err := p.url(ctx, name)
+		if err != nil {
+			return made{}, err
+		}
+		backends = append(backends, gateway.Backend{Name: name, URL: at, Operations: operations})
+	}
+	for _, s := range file.Streams() {
+		if !s.Builtin && s.URL != "" {
+			backends = append(backends, gateway.Backend{Name: s.Name, URL: s.URL, Prefix: "/v1/" + s.Name})
+		}
+	}
+	g, err := gateway.New(gateway.Options{
+		Build: p.build, Directory: p.directory, Records: p.records, Verifier: verifier, Domain: p.domain, Services: backends,
+		LegacyURL: file.LegacyURL, Log: p.log,
+	})
+	return made{g, service.Version{Service: gateway.Service, Build: p.build, Calls: []string{users.Service, auth.Service, core.Service}}}, err
+}
+
+func of(s *service.Service, err error) (made, error) {
+	if err != nil {
+		return made{}, err
+	}
+	return made{s, s.Version}, nil
+}
+
+// pools opens a service's connections to the cells that there are.
+func (p *platform) pools(ctx context.Context, name string) (*scope.Pools, error) {
+	var cells []scope.Cell
+	for _, t := range p.directory.All() {
+		cell := scope.Cell{Instance: t.Instance, Cell: t.Cell}
+		if t.State == tenant.Active && t.Has(name) && t.Cell != "" && !slices.Contains(cells, cell) {
+			cells = append(cells, cell)
+		}
+	}
+	pools, err := scope.OpenPools(ctx, scope.PoolOptions{Service: name, Log: p.log, Login: func(ctx context.Context, cell scope.Cell) (string, error) {
+		provisioner, err := p.provisioner(ctx, cell.Instance)
+		if err != nil {
+			return "", err
+		}
+		login, err := provisioner.Login(cell.Cell, name)
+		if err != nil {
+			return "", err
+		}
+		dsn, err := p.f.InstanceDSN(ctx, cell.Instance)
+		if err != nil {
+			return "", err
+		}
+		return withLogin(dsn, login.Role, login.Password), nil
+	}}, cells)
+	if err != nil {
+		return nil, err
+	}
+	p.f.onClose(func(context.Context) { pools.Close() })
+	return pools, nil
+}
+
+// provisioner knows an instance's names and passwords; it is opened once.
+func (p *platform) provisioner(ctx context.Context, instance string) (*provision.Provisioner, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := p.provisioners[instance]; known != nil {
+		return known, nil
+	}
+	opened, err := p.f.Provisioner(ctx, instance, p.records, provisionerOptions{})
+	if err == nil {
+		p.provisioners[instance] = opened
+	}
+	return opened, err
+}
+
+// ready tells whether the records can be reached: what a service needs to hear of tenants.
+func (p *platform) ready(ctx context.Context) error { return p.records.Pool().Ping(ctx) }
+
+// url is where a service answers: in this process, where tenants.yaml says, or where it says itself.
+func (p *platform) url(ctx context.Context, name string) (string, error) {
+	if at := p.own[name]; at != "" {
+		return at, nil
+	}
+	file, err := p.f.Config()
+	if err != nil {
+		return "", err
+	}
+	for _, s := range file.Streams() {
+		if s.Name == name && s.URL != "" {
+			return s.URL, nil
+		}
+	}
+	running, err := p.records.Running(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, s := range running {
+		if s.Service == name && s.URL != "" {
+			return s.URL, nil
+		}
+	}
+	return "", tenant.WithHint(fmt.Errorf("where service %s answers isn't known: %w", name, tenant.ErrNotFound),
+		fmt.Sprintf("start it (`tenantctl serve %s`), or set services.%s.url in tenants.yaml", name, name))
+}
+
+// verifier checks tokens by the keys that auth publishes.
+func (p *platform) verifier(ctx context.Context) (token.Verifier, error) {
+	at, err := p.url(ctx, auth.Service)
+	if err != nil {
+		return nil, err
+	}
+	return token.NewRemote(at+"/v1/auth/keys", token.RemoteOptions{Log: p.log}), nil
+}
+
+func (p *platform) authorizer(ctx context.Context) (*scope.Authorizer, error) {
+	verifier, err := p.verifier(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &scope.Authorizer{Tenants: p.directory, Verifier: verifier, Domain: p.domain}, nil
+}
+
+// keys are what auth signs with.
+func (p *platform) keys() (*token.Keyring, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.keyring != nil {
+		return p.keyring, nil
+	}
+	file, err := p.f.Config()
+	if err != nil {
+		return nil, err
+	}
+	p.keyring, err = token.OpenKeyring(file.KeysDir(), token.KeyringOptions{Log: p.log})
+	return p.keyring, err
+}

@@ -1,0 +1,175 @@
+// Package platform runs the services as people do, and attacks them from outside.
+package platform
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tenantctl/internal/local/localtest"
+)
+
+func TestMain(m *testing.M) { localtest.Main(m) }
+
+// stage is a running platform with tenants, each of which has an administrator.
+type stage struct {
+	t       *testing.T
+	program string
+	dir     string
+	env     []string
+	address string // the gateway's
+	tokens  map[string]string
+	client  *http.Client
+}
+
+const password = "correct horse battery"
+
+func newStage(t *testing.T, tenants ...string) *stage {
+	t.Helper()
+	s := &stage{t: t, program: localtest.Program(t, ""), dir: localtest.Folder(t), tokens: map[string]string{}, client: &http.Client{Timeout: time.Minute}}
+	s.env = append(os.Environ(), "SHARED_1_DSN="+localtest.Database(t), "XDG_STATE_HOME="+s.dir)
+	text := fmt.Sprintf("version: 1\ninstances: { shared-1: { dsn: \"${SHARED_1_DSN}\", rolePrefix: %s } }\n"+
+		"services: { users: { migrations: builtin }, auth: { migrations: builtin }, core: { migrations: builtin } }\ntenants:\n", localtest.Prefix(t))
+	for _, name := range tenants {
+		text += "  " + name + ": {}\n"
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "tenants.yaml"), []byte(text), 0o600))
+	s.tenantctl("", "provision", "--all")
+	s.serve()
+	for _, name := range tenants {
+		s.tenantctl(password, "user", "add", name, "admin", "--role", "admin", "--password-stdin")
+		s.tokens[name] = s.login(name)
+	}
+	return s
+}
+
+func (s *stage) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(s.program, args...)
+	cmd.Dir, cmd.Env = s.dir, s.env
+	return cmd
+}
+
+func (s *stage) tenantctl(stdin string, args ...string) string {
+	s.t.Helper()
+	cmd := s.command(args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(s.t, err, "%v: %s", args, stderr.String())
+	return string(out)
+}
+
+var addressPattern = regexp.MustCompile(`at http://(\S+)`)
+
+// serve starts all services, and ends them with the test: they must end by themselves when asked.
+func (s *stage) serve() {
+	s.t.Helper()
+	cmd := s.command("serve", "all", "--listen", "127.0.0.1:0")
+	stderr, err := cmd.StderrPipe()
+	require.NoError(s.t, err)
+	require.NoError(s.t, cmd.Start())
+	var said strings.Builder
+	ended := make(chan struct{})
+	ready := make(chan string, 1)
+	go func() {
+		defer close(ended)
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			said.WriteString(lines.Text() + "\n")
+			if match := addressPattern.FindStringSubmatch(lines.Text()); match != nil {
+				ready <- match[1]
+			}
+		}
+	}()
+	s.t.Cleanup(func() {
+		require.NoError(s.t, cmd.Process.Signal(syscall.SIGINT))
+		<-ended
+		require.NoError(s.t, cmd.Wait(), said.String())
+	})
+	select {
+	case s.address = <-ready:
+	case <-ended:
+		s.t.Fatalf("the services ended: %s", said.String())
+	case <-time.After(time.Minute):
+		s.t.Fatal("the services don't start")
+	}
+	require.Eventually(s.t, func() bool {
+		response, err := s.client.Get("http://" + s.address + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer func() { _ = response.Body.Close() }()
+		return response.StatusCode == http.StatusOK
+	}, time.Minute, 20*time.Millisecond)
+}
+
+// request is one to the gateway.
+type request struct {
+	method, path, host, token, body string
+	header                          map[string]string
+}
+
+type response struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (s *stage) send(r request) response {
+	s.t.Helper()
+	raw, err := http.NewRequestWithContext(s.t.Context(), r.method, "http://"+s.address+r.path, strings.NewReader(r.body))
+	require.NoError(s.t, err)
+	raw.Host = r.host
+	if r.token != "" {
+		raw.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	if r.body != "" {
+		raw.Header.Set("Content-Type", "application/json")
+	}
+	for name, value := range r.header {
+		raw.Header.Set(name, value)
+	}
+	got, err := s.client.Do(raw)
+	require.NoError(s.t, err)
+	defer func() { _ = got.Body.Close() }()
+	body, err := io.ReadAll(got.Body)
+	require.NoError(s.t, err)
+	return response{got.StatusCode, got.Header, string(body)}
+}
+
+func host(tenant string) string { return tenant + ".localhost" }
+
+func (s *stage) login(tenant string) string {
+	s.t.Helper()
+	got := s.send(request{method: "POST", path: "/v1/auth/login", host: host(tenant), body: `{"login":"admin","password":"` + password + `"}`})
+	require.Equal(s.t, http.StatusOK, got.status, got.body)
+	var tokens struct{ AccessToken string }
+	require.NoError(s.t, json.Unmarshal([]byte(got.body), &tokens))
+	return tokens.AccessToken
+}
+
+// create makes something for a tenant and returns a member of it.
+func (s *stage) create(tenant, path, body, member string) string {
+	s.t.Helper()
+	got := s.send(request{method: "POST", path: path, host: host(tenant), token: s.tokens[tenant], body: body})
+	require.Equal(s.t, http.StatusCreated, got.status, got.body)
+	var made map[string]any
+	decoder := json.NewDecoder(strings.NewReader(got.body))
+	decoder.UseNumber()
+	require.NoError(s.t, decoder.Decode(&made))
+	return fmt.Sprint(made[member])
+}
