@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -171,6 +173,38 @@ func TestRollsBackAndMovesAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1001, result.Report.Rows)
 	require.Empty(t, differences())
+}
+
+// A gateway that goes on sending writes to the platform stops a rollback: no fence stands there.
+func TestRollbackWaitsForGateways(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "awaited")
+	b.run(`create table orders (id int primary key); insert into orders select generate_series(1, 10)`, b.source)
+	_, err := migrate.Run(t.Context(), b.config)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		for ctx.Err() == nil {
+			_, err := b.config.Registry.GatewaySeen(t.Context(), "gw-1", 0)
+			require.NoError(t, err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+	})
+	_, err = migrate.Rollback(t.Context(), b.config, migrate.RefuseWrites)
+	require.ErrorIs(t, err, tenant.ErrLocked)
+	require.ErrorContains(t, err, "gw-1")
+	route, _, err := b.config.Registry.Route(t.Context(), "awaited")
+	require.NoError(t, err)
+	require.Equal(t, tenant.RoutePlatform, route)
+	stop()
+	beating.Wait()
+	require.NoError(t, b.config.Registry.GatewayGone(t.Context(), "gw-1"))
+	_, err = migrate.Rollback(t.Context(), b.config, migrate.RefuseWrites)
+	require.NoError(t, err)
 }
 
 // No copy brings stored generated columns: both sides are read, and where the tenant's table computed something else the traffic stays.

@@ -125,8 +125,13 @@ func (m *Move) guardWrites(ctx context.Context, writes Writes) (archive string, 
 	if err != nil {
 		return "", err
 	}
-	if waiting, err := m.Registry.WaitAcknowledged(ctx, epoch, holdTimeout); err != nil {
-		return "", fmt.Errorf("hold the tenant's traffic: gateways that haven't seen it: %v: %w", waiting, err)
+	waiting, err := m.Registry.WaitAcknowledged(ctx, epoch, holdTimeout)
+	if err == nil && len(waiting) > 0 {
+		// No fence stands on the platform: what these still send on would be lost.
+		err = tenant.WithHint(tenant.ErrLocked, "run the rollback again; a gateway that has died is waited for no longer than 10 s")
+	}
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("hold the tenant's traffic: gateways that haven't seen it: %v: %w", waiting, err), m.forward(ctx))
 	}
 	changed, err := m.changedSince(ctx, report)
 	if err != nil {
