@@ -57,6 +57,7 @@ type runnable struct {
 	service  made
 	listener net.Listener
 	url      string
+	said     registry.RunningService
 }
 
 func newPlatform(ctx context.Context, f *Factory, domain string) (*platform, error) {
@@ -109,16 +110,14 @@ func (p *platform) run(ctx context.Context, list []runnable) error {
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	go p.directory.Run(following)
+	// Who finds one of us ready finds all of us in the records.
+	for i := range list {
+		list[i].said = list[i].says()
+		p.seen(ctx, list[i].said)
+	}
 	for _, r := range list {
-		said := registry.RunningService{
-			ID: rand.Text(), Service: r.service.version.Service, URL: r.url, Build: r.service.version.Build, Calls: r.service.version.Calls,
-			Serves: map[string]registry.ServedRange{},
-		}
-		for stream, versions := range r.service.version.Serves {
-			said.Serves[stream] = registry.ServedRange(versions)
-		}
 		group.Go(func() error { return r.service.Serve(ctx, r.listener) })
-		group.Go(func() error { p.beat(ctx, said); return nil })
+		group.Go(func() error { p.beat(ctx, r.said); return nil })
 	}
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
@@ -127,16 +126,33 @@ func (p *platform) run(ctx context.Context, list []runnable) error {
 	return err
 }
 
-// beat says that a service runs, until it doesn't. The service goes on while the control database is away.
+// says is what a service says of itself.
+func (r runnable) says() registry.RunningService {
+	said := registry.RunningService{
+		ID: rand.Text(), Service: r.service.version.Service, URL: r.url, Build: r.service.version.Build, Calls: r.service.version.Calls,
+		Serves: map[string]registry.ServedRange{},
+	}
+	for stream, versions := range r.service.version.Serves {
+		said.Serves[stream] = registry.ServedRange(versions)
+	}
+	return said
+}
+
+// seen records a heartbeat. The service goes on while the control database is away.
+func (p *platform) seen(ctx context.Context, said registry.RunningService) {
+	if err := p.records.ServiceSeen(ctx, said); err != nil && ctx.Err() == nil {
+		p.log.WarnContext(ctx, "heartbeat", "service", said.Service, "error", err)
+	}
+}
+
+// beat says that a service runs, until it doesn't.
 func (p *platform) beat(ctx context.Context, said registry.RunningService) {
 	ticker := time.NewTicker(heartbeatPause)
 	defer ticker.Stop()
 	for {
-		if err := p.records.ServiceSeen(ctx, said); err != nil && ctx.Err() == nil {
-			p.log.WarnContext(ctx, "heartbeat", "service", said.Service, "error", err)
-		}
 		select {
 		case <-ticker.C:
+			p.seen(ctx, said)
 			continue
 		case <-ctx.Done():
 		}
