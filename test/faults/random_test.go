@@ -15,7 +15,7 @@ import (
 
 func TestKilledAtRandomMoments(t *testing.T) {
 	t.Parallel()
-	killedAtRandom(t, 6)
+	killedAtRandom(t, 10)
 }
 
 // seedVariable repeats the moments of an earlier run.
