@@ -185,7 +185,7 @@ func TestNorthwindMapped(t *testing.T) {
 
 	code, _, stderr := b.tenantctl("rollback", "client-x", "--yes")
 	require.Zero(t, code, stderr)
-	require.Equal(t, []string{"0", "6"}, row(t, b.connect(b.target), `select (select count(*) from tenant_client_x.orders)::text,
+	require.Equal(t, []string{"0", "7"}, row(t, b.connect(b.target), `select (select count(*) from tenant_client_x.orders)::text,
 		(select count(distinct conrelid) from pg_constraint where contype = 'p' and connamespace = 'tenant_client_x'::regnamespace)::text`)[:2])
 	b.migrate()
 }
