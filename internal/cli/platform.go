@@ -17,7 +17,6 @@ import (
 	"tenantctl/internal/platform/gateway"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
-	"tenantctl/internal/platform/token"
 	"tenantctl/internal/platform/users"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/registry"
@@ -38,7 +37,6 @@ type platform struct {
 	own       map[string]string // where this process's services answer, by name
 
 	mu           sync.Mutex
-	keyring      *token.Keyring
 	provisioners map[string]*provision.Provisioner // by instance
 }
 

@@ -201,15 +201,9 @@ func (p *platform) authorizer(ctx context.Context) (*scope.Authorizer, error) {
 
 // keys are what auth signs with.
 func (p *platform) keys() (*token.Keyring, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.keyring != nil {
-		return p.keyring, nil
-	}
 	file, err := p.f.Config()
 	if err != nil {
 		return nil, err
 	}
-	p.keyring, err = token.OpenKeyring(file.KeysDir(), token.KeyringOptions{Log: p.log})
-	return p.keyring, err
+	return token.OpenKeyring(file.KeysDir(), token.KeyringOptions{Log: p.log})
 }

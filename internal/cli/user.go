@@ -72,13 +72,14 @@ func runUserAdd(ctx context.Context, opts *userAddOptions) error {
 	if err != nil {
 		return err
 	}
-	p, err := newPlatform(ctx, f, "")
+	records, err := f.Registry(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := p.directory.Tenant(name); err != nil {
+	if _, err := records.Tenant(ctx, name); err != nil {
 		return err
 	}
+	p := &platform{f: f, records: records}
 	id, err := p.addUser(ctx, name, opts.Login, opts.Role, password)
 	if err != nil {
 		return err

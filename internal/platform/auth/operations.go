@@ -2,11 +2,5 @@ package auth
 
 import "tenantctl/internal/platform/service"
 
-// Operations are the service's routes, for who sends requests there.
-func Operations() ([]service.Operation, error) {
-	d, err := service.Describe(description)
-	if err != nil {
-		return nil, err
-	}
-	return d.Operations, nil
-}
+// Operations are the service's routes.
+func Operations() ([]service.Operation, error) { return service.OperationsOf(description) }

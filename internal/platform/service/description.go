@@ -57,6 +57,15 @@ func Describe(text []byte) (*Description, error) {
 	return d, nil
 }
 
+// OperationsOf are the routes of a description, for who sends requests there.
+func OperationsOf(text []byte) ([]Operation, error) {
+	d, err := Describe(text)
+	if err != nil {
+		return nil, err
+	}
+	return d.Operations, nil
+}
+
 func describe(path, method string, item *openapi3.PathItem, operation *openapi3.Operation) (Operation, error) {
 	o := Operation{ID: operation.OperationID, Method: method, Path: path, item: item, operation: operation}
 	if o.ID == "" {
