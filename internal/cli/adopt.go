@@ -12,6 +12,7 @@ import (
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/progress"
 	"tenantctl/internal/config"
+	"tenantctl/internal/look"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
@@ -286,6 +287,6 @@ func (a *adopter) declare(outcomes []outcome) error {
 		f.Tell("add these to %s under tenants:\n%s", file, added.Lines)
 		return err
 	}
-	f.Tell("added %s to %s", output.Plural(int64(len(newcomers)), "tenant", "tenants"), file)
+	f.Tell("added %s to %s", look.Plural(int64(len(newcomers)), "tenant", "tenants"), file)
 	return nil
 }

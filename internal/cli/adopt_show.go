@@ -8,6 +8,7 @@ import (
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/config"
+	"tenantctl/internal/look"
 	"tenantctl/internal/tenant"
 )
 
@@ -90,7 +91,7 @@ func (a *adopter) write(w io.Writer, p output.Printer) error {
 		grid := output.NewGrid("SCHEMA", "TENANT", "VERSIONS", "OWNER", ">TABLES", ">SIZE", "ACTION").
 			Style(actionRefuse, terminal.Red).Style(actionAdopt, terminal.Green)
 		for _, item := range a.items {
-			grid.Row(item.Schema, string(item.Tenant), versionsText(item.Versions), item.Owner, fmt.Sprint(item.Tables), output.Bytes(item.Bytes), item.Action)
+			grid.Row(item.Schema, string(item.Tenant), versionsText(item.Versions), item.Owner, fmt.Sprint(item.Tables), look.Bytes(item.Bytes), item.Action)
 		}
 		if err := grid.Write(w, p.Width, p.Color); err != nil {
 			return err
@@ -113,7 +114,7 @@ func (i *adoptItem) tell(text *strings.Builder) {
 		if !i.Exact {
 			most = "at most "
 		}
-		line("%s%s will belong to the services' owners", most, output.Plural(int64(i.Handed), "object", "objects"))
+		line("%s%s will belong to the services' owners", most, look.Plural(int64(i.Handed), "object", "objects"))
 	}
 	if len(i.Losing) > 0 {
 		line("no access any more, but by the services' logins: %s", listed(i.Losing))
@@ -136,7 +137,7 @@ func (i *adoptItem) tell(text *strings.Builder) {
 }
 
 func (a *adopter) summary() string {
-	text := fmt.Sprintf("%s to adopt", output.Plural(int64(a.pending()), "schema", "schemas"))
+	text := fmt.Sprintf("%s to adopt", look.Plural(int64(a.pending()), "schema", "schemas"))
 	if a.pending() == 0 {
 		text = "nothing to adopt"
 	}

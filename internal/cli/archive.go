@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenantctl/internal/cli/output"
+	"tenantctl/internal/look"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/tenant"
 )
@@ -78,7 +79,7 @@ func archiveText(m provision.Manifest) string {
 	for _, t := range m.Tables {
 		rows += t.Rows
 	}
-	return fmt.Sprintf("%s: %s, %s in %s", m.File, output.Bytes(m.Bytes), output.Plural(rows, "row", "rows"), output.Plural(int64(len(m.Tables)), "table", "tables"))
+	return fmt.Sprintf("%s: %s, %s in %s", m.File, look.Bytes(m.Bytes), look.Plural(rows, "row", "rows"), look.Plural(int64(len(m.Tables)), "table", "tables"))
 }
 
 type deleteOptions struct {
@@ -200,8 +201,8 @@ func (f *Factory) printDeletion(name tenant.Name, done provision.Deletion) error
 	return f.Printer().One("Deletion", shown, output.View{
 		Names: []string{"tenant/" + string(name)},
 		Table: func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "%s is removed: %s, %s; %s\n", name, output.Plural(int64(len(done.Schemas)), "schema", "schemas"),
-				output.Plural(int64(len(done.Roles)), "role", "roles"), kept)
+			_, err := fmt.Fprintf(w, "%s is removed: %s, %s; %s\n", name, look.Plural(int64(len(done.Schemas)), "schema", "schemas"),
+				look.Plural(int64(len(done.Roles)), "role", "roles"), kept)
 			return err
 		},
 	})

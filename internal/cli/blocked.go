@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"tenantctl/internal/cli/output"
+	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/tenant"
 )
@@ -52,7 +52,7 @@ func (b blockedWrites) sentence(name tenant.Name, now time.Time) string {
 	if !b.Certain {
 		verb = "may be BLOCKED"
 	}
-	head := fmt.Sprintf("%s: writes to its legacy database %s since %s (%s)", name, verb, clock(b.Since, now), output.Duration(now.Sub(b.Since).Truncate(time.Second)))
+	head := fmt.Sprintf("%s: writes to its legacy database %s since %s (%s)", name, verb, clock(b.Since, now), look.Duration(now.Sub(b.Since).Truncate(time.Second)))
 	if b.Runner != "" {
 		return fmt.Sprintf("%s by the move that runs, now at `%s`", head, b.Phase)
 	}

@@ -12,6 +12,7 @@ import (
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/config"
+	"tenantctl/internal/look"
 )
 
 type doctorOptions struct {
@@ -158,7 +159,7 @@ func (d *doctor) looks() []func(context.Context) []check {
 func (d *doctor) declared(context.Context) []check {
 	problems := namedFiles(d.file, d.factory.Warn)
 	if len(problems) == 0 {
-		return []check{{Subject: "tenants.yaml", Result: checkOK, Found: fmt.Sprintf("%s: %s", d.file.Name(), output.Plural(int64(len(d.file.Tenants())), "tenant", "tenants"))}}
+		return []check{{Subject: "tenants.yaml", Result: checkOK, Found: fmt.Sprintf("%s: %s", d.file.Name(), look.Plural(int64(len(d.file.Tenants())), "tenant", "tenants"))}}
 	}
 	return []check{{Subject: "tenants.yaml", Result: checkFail, Found: problems[0].Error(), Do: "`tenantctl validate` lists every problem"}}
 }

@@ -13,9 +13,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tenantctl/internal/cli/output"
 	"tenantctl/internal/config"
 	"tenantctl/internal/local"
+	"tenantctl/internal/look"
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/registry"
@@ -324,7 +324,7 @@ func diskOf(dir string) check {
 		return check{Subject: subject, Result: checkWarn, Found: fmt.Sprintf("ask for the room in %s: %s", dir, err)}
 	}
 	free := int64(stat.Bavail) * int64(stat.Bsize) //nolint:gosec,unconvert // types differ between systems
-	c := check{Subject: subject, Result: checkOK, Found: fmt.Sprintf("%s free for %s", output.Bytes(free), dir)}
+	c := check{Subject: subject, Result: checkOK, Found: fmt.Sprintf("%s free for %s", look.Bytes(free), dir)}
 	switch {
 	case free < noDisk:
 		c.Result, c.Do = checkFail, "make room: archives and logs have none"

@@ -12,6 +12,7 @@ import (
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/drift"
+	"tenantctl/internal/look"
 	"tenantctl/internal/tenant"
 )
 
@@ -158,7 +159,7 @@ func (r *driftReport) err(opts *driftOptions) error {
 	case opts.Detailed:
 		return silent(tenant.ErrChanges)
 	}
-	found := fmt.Errorf("%d of %s differ from what their versions should be", len(left), output.Plural(int64(r.Compared), "tenant", "tenants"))
+	found := fmt.Errorf("%d of %s differ from what their versions should be", len(left), look.Plural(int64(r.Compared), "tenant", "tenants"))
 	if opts.Fix {
 		return errors.Join(failed, tenant.WithHint(found, "what is left needs a person: the reason stands beside it"))
 	}
@@ -214,15 +215,15 @@ func oneLine(text string) string { return strings.Join(strings.Fields(text), " "
 
 // tenantsText is how many tenants a group has, and which.
 func tenantsText(tenants []tenant.Name) string {
-	return output.Plural(int64(len(tenants)), "tenant", "tenants") + ": " + listed(tenants)
+	return look.Plural(int64(len(tenants)), "tenant", "tenants") + ": " + listed(tenants)
 }
 
 func (r *driftReport) summary() string {
 	cohorts := make([]string, 0, len(r.Cohorts))
 	for _, cohort := range slices.Sorted(maps.Keys(r.Cohorts)) {
-		cohorts = append(cohorts, fmt.Sprintf("%s at %s", output.Count(int64(r.Cohorts[cohort])), cohort))
+		cohorts = append(cohorts, fmt.Sprintf("%s at %s", look.Count(int64(r.Cohorts[cohort])), cohort))
 	}
-	text := fmt.Sprintf("%s compared%s", output.Plural(int64(r.Compared), "tenant", "tenants"), prefixed(" (", strings.Join(cohorts, "; ")))
+	text := fmt.Sprintf("%s compared%s", look.Plural(int64(r.Compared), "tenant", "tenants"), prefixed(" (", strings.Join(cohorts, "; ")))
 	if len(cohorts) > 0 {
 		text += ")"
 	}

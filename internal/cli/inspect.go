@@ -15,6 +15,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/migrate/inspect"
 	"tenantctl/internal/migrate/mapping"
@@ -91,7 +92,7 @@ func runInspect(ctx context.Context, opts *inspectOptions) error {
 		return err
 	}
 	if refused := count(found.Findings, inspect.Refusal); refused > 0 {
-		return tenant.WithHint(fmt.Errorf("%s can't be moved as it is: %s", m.name(), output.Plural(int64(refused), "refusal", "refusals")),
+		return tenant.WithHint(fmt.Errorf("%s can't be moved as it is: %s", m.name(), look.Plural(int64(refused), "refusal", "refusals")),
 			"mend what is listed, or map around it, and inspect again")
 	}
 	return nil
@@ -152,10 +153,10 @@ func (i inspection) write(w io.Writer, p output.Printer, found *migrate.Inspecti
   path        %s
   extensions  %s
   offline     writes would stop for about %s
-`, i.Tenant, i.Database, i.Server, i.Encoding, output.Bytes(i.TableBytes), output.Plural(int64(i.Tables), "table", "tables"), output.Plural(i.Rows, "row", "rows"), output.Bytes(i.Bytes),
-		output.Plural(int64(i.Views), "view", "views"), output.Plural(int64(i.MatViews), "materialized view", "materialized views"),
-		output.Plural(int64(i.Sequences), "sequence", "sequences"), first(listed(i.Schemas), "-"), first(listed(i.SearchPath), "-"),
-		first(listed(i.Extensions), "none"), output.Duration(found.Estimate))
+`, i.Tenant, i.Database, i.Server, i.Encoding, look.Bytes(i.TableBytes), look.Plural(int64(i.Tables), "table", "tables"), look.Plural(i.Rows, "row", "rows"), look.Bytes(i.Bytes),
+		look.Plural(int64(i.Views), "view", "views"), look.Plural(int64(i.MatViews), "materialized view", "materialized views"),
+		look.Plural(int64(i.Sequences), "sequence", "sequences"), first(listed(i.Schemas), "-"), first(listed(i.SearchPath), "-"),
+		first(listed(i.Extensions), "none"), look.Duration(found.Estimate))
 	if err != nil {
 		return err
 	}
@@ -179,7 +180,7 @@ func writeLargest(w io.Writer, p output.Printer, tables []inspect.Table) error {
 	}
 	grid := output.NewGrid("LARGEST TABLES", ">ROWS", ">BYTES", "KEY")
 	for _, t := range ordered[:min(len(ordered), largest)] {
-		grid.Row(t.String(), "~"+output.Count(int64(t.Rows)), output.Bytes(t.Bytes), listed(t.Key))
+		grid.Row(t.String(), "~"+look.Count(int64(t.Rows)), look.Bytes(t.Bytes), listed(t.Key))
 	}
 	return grid.Write(w, p.Width, p.Color)
 }

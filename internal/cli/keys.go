@@ -9,6 +9,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/platform/token"
 )
 
@@ -116,7 +117,7 @@ func runKeysList(_ context.Context, opts *keysOptions) error {
 	return p.List("KeyList", infos, output.View{Names: names, Table: func(w io.Writer) error {
 		grid := output.NewGrid("NAME", "STATE", "MADE", "NOTE").Style(string(token.Signing), terminal.Green).Style(string(token.Waiting), terminal.Yellow)
 		for _, info := range infos {
-			grid.Row(info.ID, string(info.State), output.Age(f.now().Sub(info.Created))+" ago", noteOf(info, f.now()))
+			grid.Row(info.ID, string(info.State), look.Age(f.now().Sub(info.Created))+" ago", noteOf(info, f.now()))
 		}
 		return grid.Write(w, p.Width, p.Color)
 	}})
@@ -126,13 +127,13 @@ func runKeysList(_ context.Context, opts *keysOptions) error {
 func noteOf(info token.KeyInfo, now time.Time) string {
 	switch {
 	case !info.SignsFrom.IsZero():
-		return "signs in " + output.Age(info.SignsFrom.Sub(now))
+		return "signs in " + look.Age(info.SignsFrom.Sub(now))
 	case info.NeededUntil.After(now):
-		return "may be retired in " + output.Age(info.NeededUntil.Sub(now))
+		return "may be retired in " + look.Age(info.NeededUntil.Sub(now))
 	case !info.NeededUntil.IsZero():
 		return "may be retired"
 	case !info.Retired.IsZero():
-		return "since " + output.Age(now.Sub(info.Retired)) + " ago"
+		return "since " + look.Age(now.Sub(info.Retired)) + " ago"
 	}
 	return ""
 }

@@ -9,6 +9,7 @@ import (
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/lint"
 	"tenantctl/internal/lint/report"
+	"tenantctl/internal/look"
 )
 
 // writeLint writes what was found for people: by file, each with why and how instead.
@@ -33,7 +34,7 @@ func writeLintFinding(out *strings.Builder, p output.Printer, path string, f lin
 	}
 	fmt.Fprintf(out, "%s:%d:%d: %s: %s [%s %s]\n", path, f.Line, f.Column, severity, f.Message, f.Rule, f.Name)
 	if f.Size != nil {
-		fmt.Fprintf(out, "    size: about %s, %s in tenant %s\n", output.Plural(f.Size.Rows, "row", "rows"), output.Bytes(f.Size.Bytes), f.Size.Tenant)
+		fmt.Fprintf(out, "    size: about %s, %s in tenant %s\n", look.Plural(f.Size.Rows, "row", "rows"), look.Bytes(f.Size.Bytes), f.Size.Tenant)
 	}
 	fmt.Fprintf(out, "    why:  %s\n", f.Why)
 	for i, line := range strings.Split(f.Rewrite.String(), "\n") {

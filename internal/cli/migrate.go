@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/progress"
+	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/migrate/inspect"
 	"tenantctl/internal/postgres"
@@ -174,7 +174,7 @@ func (b *byteSize) String() string {
 	if *b == 0 {
 		return ""
 	}
-	return output.Bytes(int64(*b))
+	return look.Bytes(int64(*b))
 }
 
 // Type implements pflag.Value.
@@ -262,8 +262,8 @@ func (f *Factory) announce(ctx context.Context, m *mover, opts *migrateOptions) 
 	for _, t := range catalog.Tables {
 		bytes += t.Bytes
 	}
-	f.Tell("%s is moved offline: writes to its legacy database stop for about %s (%s in %s)", m.name(), output.Duration(inspect.Estimate(catalog)),
-		output.Bytes(bytes), output.Plural(int64(len(catalog.Tables)), "table", "tables"))
+	f.Tell("%s is moved offline: writes to its legacy database stop for about %s (%s in %s)", m.name(), look.Duration(inspect.Estimate(catalog)),
+		look.Bytes(bytes), look.Plural(int64(len(catalog.Tables)), "table", "tables"))
 	if opts.Mode == modeOffline {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tenantctl/internal/cli/output"
+	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/migrate/copy"
 	"tenantctl/internal/migrate/cutover"
@@ -125,7 +126,7 @@ func stepsOf(plan *migrate.Plan, homeSQL []string, legacyDatabase string) []plan
 	for _, t := range plan.Tables {
 		rows, bytes = rows+t.Source.Rows, bytes+t.Source.Bytes
 	}
-	tables := output.Plural(int64(len(plan.Tables)), "table", "tables")
+	tables := look.Plural(int64(len(plan.Tables)), "table", "tables")
 	schema := "make tables and types, without indexes"
 	if plan.Mapped != nil {
 		schema += "; take indexes and constraints off the tables that the mapping fills"
@@ -135,7 +136,7 @@ func stepsOf(plan *migrate.Plan, homeSQL []string, legacyDatabase string) []plan
 		{Name: migrate.PhaseProvision, Describe: "make the tenant's schemas and roles: " + strings.Join(plan.Schemas, ", "), SQL: append(homeSQL, provisionSQL(plan)...)},
 		{Name: migrate.PhaseSchema, Describe: schema, SQL: statements(plan.Pre)},
 		{Name: migrate.PhaseFence, Describe: "hold the tenant's traffic and stop writes to the legacy database, until rollback or for good", SQL: fenceSQL(plan, legacyDatabase)},
-		{Name: migrate.PhaseCopy, Describe: fmt.Sprintf("copy about %s, %s of %s", output.Plural(rows, "row", "rows"), output.Bytes(bytes), tables), Estimate: seconds(copyShare), SQL: copySQL(plan)},
+		{Name: migrate.PhaseCopy, Describe: fmt.Sprintf("copy about %s, %s of %s", look.Plural(rows, "row", "rows"), look.Bytes(bytes), tables), Estimate: seconds(copyShare), SQL: copySQL(plan)},
 		{Name: migrate.PhaseIndex, Describe: "build indexes, constraints and triggers; set sequences; analyze", Estimate: seconds(indexShare), SQL: indexSQL(plan)},
 		{Name: migrate.PhaseVerify, Describe: "read every row back and compare it with what the legacy database sent", Estimate: seconds(verifyShare)},
 		{Name: migrate.PhaseCutover, Describe: "send the tenant's traffic to the platform"},
@@ -203,11 +204,11 @@ func (p movePlan) write(w io.Writer, printer output.Printer) error {
 	if p.Kind == "mapping" {
 		how = "by its mapping"
 	}
-	fmt.Fprintf(&text, "%s is moved offline, %s; writes to its legacy database stop for about %s\n\n", p.Tenant, how, output.Duration(time.Duration(p.Estimate*float64(time.Second))))
+	fmt.Fprintf(&text, "%s is moved offline, %s; writes to its legacy database stop for about %s\n\n", p.Tenant, how, look.Duration(time.Duration(p.Estimate*float64(time.Second))))
 	for i, step := range p.Steps {
 		about := ""
 		if step.Estimate > 0 {
-			about = ", about " + output.Duration(time.Duration(step.Estimate*float64(time.Second)))
+			about = ", about " + look.Duration(time.Duration(step.Estimate*float64(time.Second)))
 		}
 		fmt.Fprintf(&text, "%d. %s: %s%s\n", i+1, step.Name, step.Describe, about)
 		writeSQL(&text, step.SQL)
@@ -218,13 +219,13 @@ func (p movePlan) write(w io.Writer, printer output.Printer) error {
 	}
 	grid := output.NewGrid("TABLE", "TO", ">ROWS", ">BYTES", ">CHUNKS")
 	for _, t := range p.Tables[:min(len(p.Tables), maxTables)] {
-		grid.Row(t.From, t.To, "~"+output.Count(t.Rows), output.Bytes(t.Bytes), fmt.Sprint(t.Chunks))
+		grid.Row(t.From, t.To, "~"+look.Count(t.Rows), look.Bytes(t.Bytes), fmt.Sprint(t.Chunks))
 	}
 	if err := grid.Write(w, printer.Width, printer.Color); err != nil {
 		return err
 	}
 	if more := len(p.Tables) - maxTables; more > 0 {
-		if _, err := fmt.Fprintf(w, "and %s; -o yaml has them all\n", output.Plural(int64(more), "smaller table", "smaller tables")); err != nil {
+		if _, err := fmt.Fprintf(w, "and %s; -o yaml has them all\n", look.Plural(int64(more), "smaller table", "smaller tables")); err != nil {
 			return err
 		}
 	}
@@ -247,14 +248,14 @@ func writeSQL(text *strings.Builder, sql []string) {
 	for _, statement := range sql[:min(len(sql), shownStatements)] {
 		lines := strings.Split(strings.TrimSpace(statement), "\n")
 		for _, line := range lines[:min(len(lines), shownLines)] {
-			fmt.Fprintf(text, "       %s\n", output.Cut(line, maxShownSQL))
+			fmt.Fprintf(text, "       %s\n", look.Cut(line, maxShownSQL))
 		}
 		if len(lines) > shownLines {
-			fmt.Fprintf(text, "       ... %s\n", output.Plural(int64(len(lines)-shownLines), "more line", "more lines"))
+			fmt.Fprintf(text, "       ... %s\n", look.Plural(int64(len(lines)-shownLines), "more line", "more lines"))
 		}
 	}
 	if more := len(sql) - shownStatements; more > 0 {
-		fmt.Fprintf(text, "       ... and %s (-o yaml shows all)\n", output.Plural(int64(more), "more statement", "more statements"))
+		fmt.Fprintf(text, "       ... and %s (-o yaml shows all)\n", look.Plural(int64(more), "more statement", "more statements"))
 	}
 }
 

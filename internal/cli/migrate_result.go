@@ -10,6 +10,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/migrate/verify"
 	"tenantctl/internal/tenant"
@@ -71,11 +72,11 @@ func writeReport(w io.Writer, p output.Printer, r *migrate.Report) error {
 	}
 	facts := [][2]string{
 		{"proof", verdict},
-		{"rows", fmt.Sprintf("%s in %s, %s", output.Count(r.Rows), output.Plural(int64(len(r.Tables)), "table", "tables"), output.Bytes(r.Bytes))},
+		{"rows", fmt.Sprintf("%s in %s, %s", look.Count(r.Rows), look.Plural(int64(len(r.Tables)), "table", "tables"), look.Bytes(r.Bytes))},
 		{"sequences", fmt.Sprint(r.Sequences)},
 		{"position", fmt.Sprintf("%s, fenced %s", r.FenceLSN, r.FencedAt.Local().Format(time.DateTime))},
 		{"method", r.Hash},
-		{"read back", "in " + output.Duration(r.Elapsed)},
+		{"read back", "in " + look.Duration(r.Elapsed)},
 	}
 	for _, fact := range facts {
 		fmt.Fprintf(&text, "  %-11s %s\n", fact[0], fact[1])
@@ -111,7 +112,7 @@ func writeProofs(w io.Writer, p output.Printer, proofs []verify.Proof) error {
 		if !proof.Equal {
 			verdict = "DIFFERS"
 		}
-		grid.Row(proof.Target.Schema+"."+proof.Target.Name, output.Count(proof.Read.Rows), output.Bytes(proof.Read.Bytes), strings.Join(proof.Sources, ", "), verdict)
+		grid.Row(proof.Target.Schema+"."+proof.Target.Name, look.Count(proof.Read.Rows), look.Bytes(proof.Read.Bytes), strings.Join(proof.Sources, ", "), verdict)
 	}
 	if err := grid.Write(w, 0, p.Color); err != nil {
 		return err
@@ -124,7 +125,7 @@ func writeProofs(w io.Writer, p output.Printer, proofs []verify.Proof) error {
 		}
 	}
 	if more := len(ordered) - maxTables; more > 0 {
-		_, err := fmt.Fprintf(w, "and %s; -o json has them all\n", output.Plural(int64(more), "smaller table", "smaller tables"))
+		_, err := fmt.Fprintf(w, "and %s; -o json has them all\n", look.Plural(int64(more), "smaller table", "smaller tables"))
 		return err
 	}
 	return nil
@@ -153,7 +154,7 @@ func differences(proof verify.Proof) []string {
 	if proof.Equal {
 		return nil
 	}
-	lines := []string{fmt.Sprintf("the legacy database sent %s, the tenant holds %s", output.Plural(proof.Source.Rows, "row", "rows"), output.Plural(proof.Read.Rows, "row", "rows"))}
+	lines := []string{fmt.Sprintf("the legacy database sent %s, the tenant holds %s", look.Plural(proof.Source.Rows, "row", "rows"), look.Plural(proof.Read.Rows, "row", "rows"))}
 	d := proof.Differences
 	if d == nil {
 		return lines
@@ -164,7 +165,7 @@ func differences(proof verify.Proof) []string {
 		count int64
 	}{{"missing", d.Missing, d.MissingCount}, {"extra", d.Extra, d.ExtraCount}, {"changed", d.Changed, d.ChangedCount}} {
 		if kind.count > 0 {
-			lines = append(lines, fmt.Sprintf("%s %s: %s", output.Count(kind.count), kind.word, listed(kind.keys)))
+			lines = append(lines, fmt.Sprintf("%s %s: %s", look.Count(kind.count), kind.word, listed(kind.keys)))
 		}
 	}
 	return lines
@@ -196,7 +197,7 @@ func leftLines(left []migrate.Left) []string {
 	for i, l := range left {
 		lines[i] = l.Object + ": " + l.Reason
 		if l.Rows > 0 {
-			lines[i] += fmt.Sprintf(" (%s)", output.Plural(l.Rows, "row", "rows"))
+			lines[i] += fmt.Sprintf(" (%s)", look.Plural(l.Rows, "row", "rows"))
 		}
 	}
 	return lines

@@ -14,6 +14,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/tenant"
 )
@@ -148,7 +149,7 @@ func printOutcomes(p output.Printer, outcomes []outcome) error {
 			if o.err != nil && detail == "" {
 				detail = "see the error"
 			}
-			grid.Row(string(o.Tenant), o.Result, output.Duration(time.Duration(o.Seconds*float64(time.Second))), detail)
+			grid.Row(string(o.Tenant), o.Result, look.Duration(time.Duration(o.Seconds*float64(time.Second))), detail)
 		}
 		return grid.Write(w, p.Width, p.Color)
 	}})

@@ -8,6 +8,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 )
 
 func (p fleetPlan) write(w io.Writer, printer output.Printer, showSQL bool) error {
@@ -26,12 +27,12 @@ func (p fleetPlan) write(w io.Writer, printer output.Printer, showSQL bool) erro
 // summary is the plan in a line.
 func (p fleetPlan) summary() string {
 	n := p.pending()
-	text := fmt.Sprintf("%s to change, %s as declared", output.Plural(int64(n), "tenant", "tenants"), output.Count(int64(p.Unchanged)))
+	text := fmt.Sprintf("%s to change, %s as declared", look.Plural(int64(n), "tenant", "tenants"), look.Count(int64(p.Unchanged)))
 	if n == 0 {
-		text = fmt.Sprintf("nothing to do: %s as declared", output.Plural(int64(p.Unchanged), "tenant is", "tenants are"))
+		text = fmt.Sprintf("nothing to do: %s as declared", look.Plural(int64(p.Unchanged), "tenant is", "tenants are"))
 	}
 	if rest := len(p.Tenants) - n; rest > 0 {
-		text += fmt.Sprintf(", %s left to you", output.Count(int64(rest)))
+		text += fmt.Sprintf(", %s left to you", look.Count(int64(rest)))
 	}
 	return text
 }

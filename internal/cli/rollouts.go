@@ -10,6 +10,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/upgrade"
 )
 
@@ -78,7 +79,7 @@ func runRollouts(ctx context.Context, opts *rolloutsOptions) error {
 	return p.List("RolloutList", rollouts, output.View{Names: names, Table: func(w io.Writer) error {
 		grid := styled(output.NewGrid("NAME", "STATE", "TO", "WAVE", "BEGAN", "BY", "WHY"))
 		for _, r := range rollouts {
-			grid.Row(r.ID, string(r.State), targetsOf(r), fmt.Sprintf("%d of %d", r.Wave, len(r.Waves)), output.Age(f.now().Sub(r.Started))+" ago", r.Actor, r.Error)
+			grid.Row(r.ID, string(r.State), targetsOf(r), fmt.Sprintf("%d of %d", r.Wave, len(r.Waves)), look.Age(f.now().Sub(r.Started))+" ago", r.Actor, r.Error)
 		}
 		return grid.Write(w, p.Width, p.Color)
 	}})
@@ -126,7 +127,7 @@ func (f *Factory) printWholeRollout(r upgrade.Report) error {
 }
 
 func writeHead(w io.Writer, f *Factory, r upgrade.Rollout) error {
-	text := fmt.Sprintf("  to       %s\n  begun    %s ago by %s\n", targetsOf(r), output.Age(f.now().Sub(r.Started)), r.Actor)
+	text := fmt.Sprintf("  to       %s\n  begun    %s ago by %s\n", targetsOf(r), look.Age(f.now().Sub(r.Started)), r.Actor)
 	if r.Reason != "" {
 		text += "  reason   " + r.Reason + "\n"
 	}

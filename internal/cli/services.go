@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenantctl/internal/cli/output"
+	"tenantctl/internal/look"
 	"tenantctl/internal/registry"
 )
 
@@ -56,7 +57,7 @@ func runServices(ctx context.Context, opts *servicesOptions) error {
 	return p.List("ServiceList", running, output.View{Names: names, Table: func(w io.Writer) error {
 		grid := output.NewGrid("SERVICE", "ADDRESS", "BUILD", "SERVES", "CALLS", "SINCE", "SEEN")
 		for _, s := range running {
-			grid.Row(s.Service, s.URL, s.Build, served(s), strings.Join(s.Calls, ", "), output.Age(f.now().Sub(s.Started))+" ago", output.Age(f.now().Sub(s.Seen))+" ago")
+			grid.Row(s.Service, s.URL, s.Build, served(s), strings.Join(s.Calls, ", "), look.Age(f.now().Sub(s.Started))+" ago", look.Age(f.now().Sub(s.Seen))+" ago")
 		}
 		return grid.Write(w, p.Width, p.Color)
 	}})

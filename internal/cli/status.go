@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenantctl/internal/cli/output"
-	"tenantctl/internal/cli/progress"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
@@ -209,7 +209,7 @@ func operationText(op *tenant.Operation, now time.Time) string {
 	if op == nil {
 		return ""
 	}
-	age := output.Age(now.Sub(op.Updated))
+	age := look.Age(now.Sub(op.Updated))
 	switch {
 	case op.State == tenant.OperationFailed:
 		return fmt.Sprintf("%s failed at %s, %s ago", op.Kind, op.Phase, age)
@@ -218,7 +218,7 @@ func operationText(op *tenant.Operation, now time.Time) string {
 	case op.Runner == "":
 		return fmt.Sprintf("%s died at %s, %s ago", op.Kind, op.Phase, age)
 	}
-	return fmt.Sprintf("%s %s%s, %s", op.Kind, op.Phase, shareText(op), output.Age(now.Sub(op.Started)))
+	return fmt.Sprintf("%s %s%s, %s", op.Kind, op.Phase, shareText(op), look.Age(now.Sub(op.Started)))
 }
 
 // shareText is how far the phase is, where the operation says so of the phase that it is in.
@@ -227,7 +227,7 @@ func shareText(op *tenant.Operation) string {
 	if len(op.Progress) == 0 || json.Unmarshal(op.Progress, &p) != nil || p.Phase != op.Phase {
 		return ""
 	}
-	return fmt.Sprintf(" %.0f%%", 100*progress.Share(p))
+	return fmt.Sprintf(" %.0f%%", 100*p.Share())
 }
 
 // existing is the registry, or nil where there are no records yet.

@@ -12,6 +12,7 @@ import (
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/config"
+	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
@@ -156,10 +157,10 @@ func (d tenantDetail) lines(now time.Time) [][2]string {
 		lines = append(lines, [2]string{"legacy", d.Spec.Legacy + ", " + first(prefixed("mapped by ", d.Spec.Mapping), "lifted as it is")})
 	}
 	for _, o := range d.Overrides {
-		lines = append(lines, [2]string{"override", fmt.Sprintf("%s=%s by %s, %s ago%s", o.Kind, o.Value, o.Actor, output.Age(now.Sub(o.At)), prefixed(": ", o.Reason))})
+		lines = append(lines, [2]string{"override", fmt.Sprintf("%s=%s by %s, %s ago%s", o.Kind, o.Value, o.Actor, look.Age(now.Sub(o.At)), prefixed(": ", o.Reason))})
 	}
 	if !d.Updated.IsZero() {
-		lines = append(lines, [2]string{"changed", output.Age(now.Sub(d.Updated)) + " ago"})
+		lines = append(lines, [2]string{"changed", look.Age(now.Sub(d.Updated)) + " ago"})
 	}
 	return append(lines, d.drift()...)
 }
@@ -214,7 +215,7 @@ func (d tenantDetail) drift() [][2]string {
 
 func limitsText(l limitsView) string {
 	return fmt.Sprintf("statements %s, %s, %s at once, weight %d", l.StatementTimeout,
-		output.Plural(int64(l.RequestsPerSecond), "request/s", "requests/s"), output.Plural(int64(l.Jobs), "job", "jobs"), l.Weight)
+		look.Plural(int64(l.RequestsPerSecond), "request/s", "requests/s"), look.Plural(int64(l.Jobs), "job", "jobs"), l.Weight)
 }
 
 func (d tenantDetail) writeSteps(w io.Writer, p output.Printer, now time.Time) error {
@@ -222,7 +223,7 @@ func (d tenantDetail) writeSteps(w io.Writer, p output.Printer, now time.Time) e
 		return nil
 	}
 	op := d.Last
-	head := fmt.Sprintf("\n%s %s by %s, begun %s ago%s\n", op.Kind, operationState(op), op.Actor, output.Age(now.Sub(op.Started)), prefixed(": ", op.Reason))
+	head := fmt.Sprintf("\n%s %s by %s, begun %s ago%s\n", op.Kind, operationState(op), op.Actor, look.Age(now.Sub(op.Started)), prefixed(": ", op.Reason))
 	if op.Error != "" && op.State == tenant.OperationFailed {
 		head += "  " + strings.ReplaceAll(maskText(op.Error), "\n", "\n  ") + "\n"
 	}
@@ -237,7 +238,7 @@ func (d tenantDetail) writeSteps(w io.Writer, p output.Printer, now time.Time) e
 	for _, step := range d.Steps {
 		took := ""
 		if !step.Ended.IsZero() {
-			took = output.Duration(step.Ended.Sub(step.Started))
+			took = look.Duration(step.Ended.Sub(step.Started))
 		}
 		grid.Row("  "+step.Step, step.State, fmt.Sprint(step.Attempt), clock(step.Started, now), took, maskText(step.Error))
 	}

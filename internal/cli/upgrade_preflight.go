@@ -8,6 +8,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/tenant"
 	"tenantctl/internal/upgrade"
 	"tenantctl/internal/upgrade/preflight"
@@ -36,7 +37,7 @@ func (f *Factory) refuseHopeless(u *upgrade.Upgrader, p rolloutPlan) error {
 	}
 	wave, n := p.OverBudget(u.Rollout.Budget, fail)
 	if wave == nil {
-		f.Warn("%s will fail, which the budget allows: the others are upgraded", output.Plural(int64(len(fail)), "tenant", "tenants"))
+		f.Warn("%s will fail, which the budget allows: the others are upgraded", look.Plural(int64(len(fail)), "tenant", "tenants"))
 		return nil
 	}
 	return tenant.WithHint(fmt.Errorf("wave %d (%s) would stop, since %d of its %d tenants would fail by their data; nothing was begun: %w", wave.Number, wave.Ring, n, wave.Size, tenant.ErrRefused),

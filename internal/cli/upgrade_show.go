@@ -9,6 +9,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/tenant"
 	"tenantctl/internal/upgrade"
 	"tenantctl/internal/upgrade/preflight"
@@ -55,15 +56,15 @@ func writeProposal(w io.Writer, p upgrade.Proposal) error {
 	var text strings.Builder
 	targets := concernedTargets(p)
 	if p.Empty() {
-		fmt.Fprintf(&text, "nothing to do: %s at %s\n", output.Plural(int64(p.Current), "tenant is", "tenants are"), strings.Join(targets, ", "))
+		fmt.Fprintf(&text, "nothing to do: %s at %s\n", look.Plural(int64(p.Current), "tenant is", "tenants are"), strings.Join(targets, ", "))
 	} else {
-		fmt.Fprintf(&text, "%s to %s%s\n", output.Plural(int64(p.Pending()), "tenant", "tenants"), strings.Join(targets, ", "), currentText(p))
+		fmt.Fprintf(&text, "%s to %s%s\n", look.Plural(int64(p.Pending()), "tenant", "tenants"), strings.Join(targets, ", "), currentText(p))
 		for _, line := range fromWhere(p) {
 			fmt.Fprintf(&text, "  %s\n", line)
 		}
 		for _, wave := range p.Waves {
 			fmt.Fprintf(&text, "  wave %d of %d: ring %s, %s, %d at once on each instance%s\n", wave.Number, len(p.Waves), wave.Ring,
-				output.Plural(int64(wave.Size), "tenant", "tenants"), wave.Parallel, bakeText(wave))
+				look.Plural(int64(wave.Size), "tenant", "tenants"), wave.Parallel, bakeText(wave))
 		}
 	}
 	for note, names := range notes(p.Tenants) {
@@ -92,14 +93,14 @@ func currentText(p upgrade.Proposal) string {
 	if p.Current == 0 {
 		return ""
 	}
-	return "; " + output.Plural(int64(p.Current), "is", "are") + " there already"
+	return "; " + look.Plural(int64(p.Current), "is", "are") + " there already"
 }
 
 func bakeText(wave upgrade.Wave) string {
 	if wave.Bake == 0 {
 		return ""
 	}
-	return ", then " + output.Duration(wave.Bake) + " of bake"
+	return ", then " + look.Duration(wave.Bake) + " of bake"
 }
 
 // fromWhere counts the tenants by the versions that they have now.
@@ -124,7 +125,7 @@ func fromWhere(p upgrade.Proposal) []string {
 	}
 	var lines []string
 	for from, n := range counts {
-		lines = append(lines, fmt.Sprintf("from %s: %s", from, output.Plural(n, "tenant", "tenants")))
+		lines = append(lines, fmt.Sprintf("from %s: %s", from, look.Plural(n, "tenant", "tenants")))
 	}
 	slices.Sort(lines)
 	return lines
@@ -187,7 +188,7 @@ func resultsText(tenants []upgrade.Outcome) string {
 	var parts []string
 	for _, result := range []upgrade.Result{upgrade.Upgraded, upgrade.Unchanged, upgrade.Reverted, upgrade.Failed, upgrade.Deferred, upgrade.Pending, upgrade.Skipped} {
 		if counts[result] > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", output.Count(counts[result]), result))
+			parts = append(parts, fmt.Sprintf("%s %s", look.Count(counts[result]), result))
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -6,8 +6,8 @@ import (
 	"io"
 	"strings"
 
-	"tenantctl/internal/cli/output"
 	"tenantctl/internal/drift"
+	"tenantctl/internal/look"
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/tenant"
 	"tenantctl/internal/upgrade"
@@ -124,13 +124,13 @@ const shownFingerprint = 8
 func (t triedCohort) write(w io.Writer) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "cohort %s, catalog %s: %s, %s\n", t.Cohort, t.Fingerprint[:min(len(t.Fingerprint), shownFingerprint)],
-		output.Plural(int64(t.Tenants), "tenant", "tenants"), listed(t.Names))
+		look.Plural(int64(t.Tenants), "tenant", "tenants"), listed(t.Names))
 	if t.Error != "" {
 		fmt.Fprintf(&text, "  not tried: %s\n", t.Error)
 		_, err := io.WriteString(w, text.String())
 		return err
 	}
-	fmt.Fprintf(&text, "  tried on %s (%s) and rolled back after %s\n", t.Tried.Tenant, t.Why, output.Duration(t.Held))
+	fmt.Fprintf(&text, "  tried on %s (%s) and rolled back after %s\n", t.Tried.Tenant, t.Why, look.Duration(t.Held))
 	for _, file := range t.Files {
 		writeTriedFile(&text, file)
 	}
@@ -138,9 +138,9 @@ func (t triedCohort) write(w io.Writer) error {
 		fmt.Fprintf(&text, "  sequence %s moved, which a rollback doesn't take back\n", s.Name)
 	}
 	e := t.Estimate
-	fmt.Fprintf(&text, "  estimate: about %s for all of them", output.Duration(e.Wall))
+	fmt.Fprintf(&text, "  estimate: about %s for all of them", look.Duration(e.Wall))
 	if len(t.Names) > 1 && e.Longest > 0 {
-		fmt.Fprintf(&text, ", the longest %s with %s", e.Tenant, output.Duration(e.Longest))
+		fmt.Fprintf(&text, ", the longest %s with %s", e.Tenant, look.Duration(e.Longest))
 	}
 	if len(e.Untried) > 0 {
 		fmt.Fprintf(&text, "; without %s", strings.Join(e.Untried, ", "))
@@ -160,9 +160,9 @@ func writeTriedFile(text *strings.Builder, file trial.File) {
 	if file.Failure != nil {
 		note = ": " + file.Failure.String()
 	}
-	fmt.Fprintf(text, "  %s %s %s in %s%s\n", file.Service, file.Path, file.Result, output.Duration(file.Elapsed), note)
+	fmt.Fprintf(text, "  %s %s %s in %s%s\n", file.Service, file.Path, file.Result, look.Duration(file.Elapsed), note)
 	for _, s := range file.Statements {
-		fmt.Fprintf(text, "    %d: %s\n", s.Line, output.Cut(strings.Join(strings.Fields(s.SQL), " "), shownStatement))
+		fmt.Fprintf(text, "    %d: %s\n", s.Line, look.Cut(strings.Join(strings.Fields(s.SQL), " "), shownStatement))
 	}
 	for _, l := range file.Locks {
 		what := ""
@@ -171,6 +171,6 @@ func writeTriedFile(text *strings.Builder, file trial.File) {
 		} else if l.Scanned {
 			what = ", read through"
 		}
-		fmt.Fprintf(text, "    %s on %s (%s, %s)%s\n", l.Mode, l.Table, output.Plural(l.Rows, "row", "rows"), output.Bytes(l.Bytes), what)
+		fmt.Fprintf(text, "    %s on %s (%s, %s)%s\n", l.Mode, l.Table, look.Plural(l.Rows, "row", "rows"), look.Bytes(l.Bytes), what)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/config"
+	"tenantctl/internal/look"
 	"tenantctl/internal/migrate/mapping"
 	"tenantctl/internal/tenant"
 )
@@ -77,7 +78,7 @@ func runValidate(opts *validateOptions) error {
 	if s.Output != output.Table {
 		return silent(problems)
 	}
-	return tenant.WithHint(problems, fmt.Sprintf("mend %s and run `tenantctl validate` again", plural(len(problems), "this", "these "+output.Count(int64(len(problems)))+" problems")))
+	return tenant.WithHint(problems, fmt.Sprintf("mend %s and run `tenantctl validate` again", plural(len(problems), "this", "these "+look.Count(int64(len(problems)))+" problems")))
 }
 
 func plural(n int, one, many string) string {
@@ -92,8 +93,8 @@ func (v validation) write(w io.Writer, file *config.File) error {
 	if !v.Valid {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "%s is valid: %s, %s, %s\n", v.File, output.Plural(int64(v.Tenants), "tenant", "tenants"),
-		output.Plural(int64(len(file.Instances())), "instance", "instances"), output.Plural(int64(len(file.Streams())), "service", "services"))
+	_, err := fmt.Fprintf(w, "%s is valid: %s, %s, %s\n", v.File, look.Plural(int64(v.Tenants), "tenant", "tenants"),
+		look.Plural(int64(len(file.Instances())), "instance", "instances"), look.Plural(int64(len(file.Streams())), "service", "services"))
 	if err == nil && len(v.Unset) > 0 {
 		_, err = fmt.Fprintf(w, "not set at the moment: %s\n", listed(v.Unset))
 	}

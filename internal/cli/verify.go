@@ -11,6 +11,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
@@ -175,7 +176,7 @@ func (f *Factory) printProofs(reports []*migrate.Report) error {
 			if !r.Equal {
 				proof = "DIFFERS"
 			}
-			grid.Row(string(r.Tenant), proof, output.Count(r.Rows), fmt.Sprint(len(r.Tables)), r.At.Local().Format(time.DateTime))
+			grid.Row(string(r.Tenant), proof, look.Count(r.Rows), fmt.Sprint(len(r.Tables)), r.At.Local().Format(time.DateTime))
 		}
 		return grid.Write(w, p.Width, p.Color)
 	}})

@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"sort"
 	"time"
 )
 
@@ -23,6 +24,58 @@ type TableProgress struct {
 	Bytes    int64  `json:"bytes"`
 	Of       int64  `json:"of"`
 	Done     bool   `json:"done"`
+}
+
+// Share is how much of the bytes is through, from 0 to 1. Rows travel in another form than they lie on disk: a table counts in
+// full when it is done and never before.
+func (p Progress) Share() float64 {
+	var done, of float64
+	for _, t := range p.Tables {
+		done += t.Share() * float64(max(t.Of, 1))
+		of += float64(max(t.Of, 1))
+	}
+	if of == 0 {
+		return 0
+	}
+	return done / of
+}
+
+// TablesDone counts the tables that are through.
+func (p Progress) TablesDone() int {
+	done := 0
+	for _, t := range p.Tables {
+		if t.Done {
+			done++
+		}
+	}
+	return done
+}
+
+// UnderWay are the tables that have begun and aren't through, the largest first.
+func (p Progress) UnderWay() []TableProgress {
+	var tables []TableProgress
+	for _, t := range p.Tables {
+		if !t.Done && t.Bytes > 0 {
+			tables = append(tables, t)
+		}
+	}
+	sort.SliceStable(tables, func(i, j int) bool { return tables[i].Of > tables[j].Of })
+	return tables
+}
+
+const almost = 0.99
+
+// Share is how much of the table is through, from 0 to 1.
+func (t TableProgress) Share() float64 {
+	switch {
+	case t.Done:
+		return 1
+	case t.Expected > 0:
+		return min(float64(t.Rows)/float64(t.Expected), almost)
+	case t.Of > 0:
+		return min(float64(t.Bytes)/float64(t.Of), almost)
+	}
+	return 0
 }
 
 const (

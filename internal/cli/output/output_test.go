@@ -3,7 +3,6 @@ package output_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,26 +75,4 @@ empty        -   -
 	require.NoError(t, grid.Write(&out, 33, true))
 	require.Contains(t, out.String(), "\x1b[32mok\x1b[0m")
 	require.Contains(t, out.String(), "line one line t…")
-}
-
-func TestUnits(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 kB", 10 << 10: "10 kB", 1 << 20: "1.0 MB", 1023 << 10: "1.0 MB", 650 << 20: "650 MB", 5 << 40: "5.0 TB"} {
-		require.Equal(t, want, output.Bytes(n))
-	}
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "-1,234"} {
-		require.Equal(t, want, output.Count(n))
-	}
-	for d, want := range map[time.Duration]string{
-		-1: "0 s", 0: "0 s", 12 * time.Millisecond: "12 ms", 1500 * time.Millisecond: "1.5 s", 3 * time.Second: "3 s", 45 * time.Second: "45 s",
-		3*time.Minute + 5*time.Second: "3 min 5 s", time.Hour: "1 h", 26 * time.Hour: "1 d 2 h",
-	} {
-		require.Equal(t, want, output.Duration(d))
-	}
-	for d, want := range map[time.Duration]string{-1: "0s", 59 * time.Second: "59s", 12 * time.Minute: "12m", 47 * time.Hour: "47h", 72 * time.Hour: "3d"} {
-		require.Equal(t, want, output.Age(d))
-	}
-	require.Equal(t, "1 table", output.Plural(1, "table", "tables"))
-	require.Equal(t, "1,000 tables", output.Plural(1000, "table", "tables"))
-	require.Equal(t, "ab…", output.Cut("abcdef", 3))
 }

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 )
 
 // Grid is rows of cells under titles, aligned.
@@ -44,7 +45,7 @@ func (g *Grid) Row(cells ...string) {
 	for i := range row {
 		row[i] = "-"
 		if i < len(cells) && cells[i] != "" {
-			row[i] = oneLine(cells[i])
+			row[i] = look.OneLine(cells[i])
 		}
 	}
 	g.rows = append(g.rows, row)
@@ -54,22 +55,9 @@ func (g *Grid) Row(cells ...string) {
 func (g *Grid) Note(cells ...string) {
 	row := make([]string, len(g.titles))
 	for i, cell := range cells {
-		row[i] = oneLine(cell)
+		row[i] = look.OneLine(cell)
 	}
 	g.rows = append(g.rows, row)
-}
-
-// oneLine keeps a message with line breaks or control characters from breaking the table or the terminal.
-func oneLine(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return text
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
 }
 
 const columnGap = "   "
@@ -112,7 +100,7 @@ func (g *Grid) line(out *bufio.Writer, cells []string, widths []int, room int, c
 	last := len(cells) - 1
 	for i, cell := range cells {
 		if i == last && room > 0 {
-			cell = Cut(cell, room)
+			cell = look.Cut(cell, room)
 		}
 		padding := strings.Repeat(" ", max(widths[i]-utf8.RuneCountInString(cell), 0))
 		if g.right[i] {
@@ -132,13 +120,4 @@ func (g *Grid) line(out *bufio.Writer, cells []string, widths []int, room int, c
 		_, _ = out.WriteString(columnGap)
 	}
 	_ = out.WriteByte('\n')
-}
-
-// Cut shortens text to a number of characters.
-func Cut(text string, width int) string {
-	if utf8.RuneCountInString(text) <= width {
-		return text
-	}
-	runes := []rune(text)
-	return string(runes[:max(width-1, 0)]) + "…"
 }

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/tenant"
 )
 
@@ -20,7 +20,7 @@ type Fleet struct {
 
 	mutex        sync.Mutex
 	done, failed int
-	meter        meter
+	meter        look.Meter
 	said         time.Time
 }
 
@@ -28,7 +28,7 @@ type Fleet struct {
 func NewFleet(streams *terminal.Streams, mode Mode, what string, of int) *Fleet {
 	f := &Fleet{streams: streams, mode: mode.on(streams), what: what, of: of, now: time.Now}
 	f.said = f.now()
-	f.meter.add(f.said, 0, 0)
+	f.meter.Add(f.said, 0, 0)
 	return f
 }
 
@@ -40,7 +40,7 @@ func (f *Fleet) Ended(name tenant.Name, err error) {
 	if err != nil {
 		f.failed++
 	}
-	f.meter.add(f.now(), float64(f.done)/float64(max(f.of, 1)), 0)
+	f.meter.Add(f.now(), float64(f.done)/float64(max(f.of, 1)), 0)
 	switch f.mode {
 	case JSON:
 		e := event{Type: "fleet", Step: f.what, Tenant: name, Time: f.now().UTC(), Done: f.done, Failed: f.failed, Of: f.of}
@@ -51,7 +51,7 @@ func (f *Fleet) Ended(name tenant.Name, err error) {
 	case Bar:
 		if f.of > 1 {
 			width, _ := f.streams.Size()
-			f.streams.Show(output.Cut(fmt.Sprintf("  %s %s %s", f.what, bar(float64(f.done)/float64(f.of)), f.standing()), max(width-1, 1)))
+			f.streams.Show(look.Cut(fmt.Sprintf("  %s %s %s", f.what, look.Bar(float64(f.done)/float64(f.of), look.BarWidth), f.standing()), max(width-1, 1)))
 		}
 	case Plain:
 		if now := f.now(); now.Sub(f.said) >= sayEvery {
@@ -63,12 +63,12 @@ func (f *Fleet) Ended(name tenant.Name, err error) {
 }
 
 func (f *Fleet) standing() string {
-	text := fmt.Sprintf("%d of %s", f.done, output.Plural(int64(f.of), "tenant", "tenants"))
+	text := fmt.Sprintf("%d of %s", f.done, look.Plural(int64(f.of), "tenant", "tenants"))
 	if f.failed > 0 {
 		text += fmt.Sprintf(", %d failed", f.failed)
 	}
-	if left, known := f.meter.left(); known && f.done < f.of {
-		text += ", " + remaining(left)
+	if left, known := f.meter.Left(); known && f.done < f.of {
+		text += ", " + look.Remaining(left)
 	}
 	return text
 }

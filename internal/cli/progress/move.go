@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"sort"
 	"sync"
 	"time"
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/operation"
 	"tenantctl/internal/tenant"
@@ -26,7 +26,7 @@ type Move struct {
 	step    string // that runs; "" between steps
 	began   time.Time
 	rows    *migrate.Progress // of the running step; nil where it has none
-	meter   meter
+	meter   look.Meter
 	said    time.Time // when Plain last said how far it is
 	ticking chan struct{}
 	ticked  chan struct{}
@@ -120,7 +120,7 @@ func (m *Move) Step(e operation.StepEvent) {
 func (m *Move) stepForPeople(e operation.StepEvent) {
 	switch e.State {
 	case operation.StepStarted:
-		m.step, m.began, m.said, m.rows, m.meter = e.Step, m.now(), m.now(), nil, meter{}
+		m.step, m.began, m.said, m.rows, m.meter = e.Step, m.now(), m.now(), nil, look.Meter{}
 		if m.mode == Bar {
 			m.streams.Show(m.block()...)
 		}
@@ -131,11 +131,11 @@ func (m *Move) stepForPeople(e operation.StepEvent) {
 	case operation.StepDone:
 		m.step = ""
 		m.streams.Show()
-		m.line("%s %-10s %s%s", m.mark(terminal.Green, "✓"), e.Step, output.Duration(e.Elapsed), m.total(e.Elapsed))
+		m.line("%s %-10s %s%s", m.mark(terminal.Green, "✓"), e.Step, look.Duration(e.Elapsed), m.total(e.Elapsed))
 	case operation.StepFailed:
 		m.step = ""
 		m.streams.Show()
-		m.line("%s %-10s after %s", m.mark(terminal.Red, "✗"), e.Step, output.Duration(e.Elapsed))
+		m.line("%s %-10s after %s", m.mark(terminal.Red, "✗"), e.Step, look.Duration(e.Elapsed))
 	}
 }
 
@@ -146,9 +146,9 @@ func (m *Move) total(elapsed time.Duration) string {
 	if m.rows == nil || m.rows.Rows == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("   %s, %s", output.Plural(m.rows.Rows, "row", "rows"), output.Bytes(m.rows.Bytes))
+	text := fmt.Sprintf("   %s, %s", look.Plural(m.rows.Rows, "row", "rows"), look.Bytes(m.rows.Bytes))
 	if elapsed > time.Second {
-		text += fmt.Sprintf(" at %s/s", output.Bytes(int64(float64(m.rows.Bytes)/elapsed.Seconds())))
+		text += fmt.Sprintf(" at %s/s", look.Bytes(int64(float64(m.rows.Bytes)/elapsed.Seconds())))
 	}
 	return text
 }
@@ -158,12 +158,12 @@ func (m *Move) Rows(p migrate.Progress) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	m.rows = &p
-	m.meter.add(m.now(), Share(p), p.Bytes)
+	m.meter.Add(m.now(), p.Share(), p.Bytes)
 	switch m.mode {
 	case JSON:
-		if now := m.now(); now.Sub(m.said) >= time.Second || Share(p) >= 1 {
+		if now := m.now(); now.Sub(m.said) >= time.Second || p.Share() >= 1 {
 			m.said = now
-			m.json(event{Type: "progress", Step: p.Phase, Progress: &p, Share: Share(p), BytesPerSecond: m.meter.rate()})
+			m.json(event{Type: "progress", Step: p.Phase, Progress: &p, Share: p.Share(), BytesPerSecond: m.meter.Rate()})
 		}
 	case Bar, Plain:
 		m.refresh()
@@ -222,44 +222,4 @@ func writeEvent(out io.Writer, e event) {
 		return // progress is for show
 	}
 	_, _ = out.Write(append(body, '\n'))
-}
-
-// Share is how much of the bytes is through, from 0 to 1. Rows travel in another form than they lie on disk: a table counts in
-// full when it is done and never before.
-func Share(p migrate.Progress) float64 {
-	var done, of float64
-	for _, t := range p.Tables {
-		done += shareOf(t) * float64(max(t.Of, 1))
-		of += float64(max(t.Of, 1))
-	}
-	if of == 0 {
-		return 0
-	}
-	return done / of
-}
-
-const almost = 0.99
-
-func shareOf(t migrate.TableProgress) float64 {
-	switch {
-	case t.Done:
-		return 1
-	case t.Expected > 0:
-		return min(float64(t.Rows)/float64(t.Expected), almost)
-	case t.Of > 0:
-		return min(float64(t.Bytes)/float64(t.Of), almost)
-	}
-	return 0
-}
-
-// underWay are the tables that have begun and aren't through, the largest first.
-func underWay(p migrate.Progress) []migrate.TableProgress {
-	var tables []migrate.TableProgress
-	for _, t := range p.Tables {
-		if !t.Done && t.Bytes > 0 {
-			tables = append(tables, t)
-		}
-	}
-	sort.SliceStable(tables, func(i, j int) bool { return tables[i].Of > tables[j].Of })
-	return tables
 }

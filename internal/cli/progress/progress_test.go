@@ -102,12 +102,12 @@ func TestNothingWhereNothingIsWanted(t *testing.T) {
 
 func TestShares(t *testing.T) {
 	t.Parallel()
-	require.InDelta(t, 0.5, Share(half()), 0.001)
-	require.Zero(t, Share(migrate.Progress{}))
+	require.InDelta(t, 0.5, half().Share(), 0.001)
+	require.Zero(t, (migrate.Progress{}).Share())
 	over := migrate.TableProgress{Rows: 2000, Expected: 1000, Bytes: 5, Of: 1}
-	require.Less(t, shareOf(over), 1.0, "a wrong estimate doesn't end a table")
-	require.InDelta(t, 1, Share(migrate.Progress{Tables: []migrate.TableProgress{{Done: true}}}), 0)
-	require.InDelta(t, 0.25, shareOf(migrate.TableProgress{Bytes: 25, Of: 100}), 0.001, "by bytes where rows were never counted")
+	require.Less(t, over.Share(), 1.0, "a wrong estimate doesn't end a table")
+	require.InDelta(t, 1, (migrate.Progress{Tables: []migrate.TableProgress{{Done: true}}}).Share(), 0)
+	require.InDelta(t, 0.25, migrate.TableProgress{Bytes: 25, Of: 100}.Share(), 0.001, "by bytes where rows were never counted")
 }
 
 func TestBlockFitsTheTerminal(t *testing.T) {
@@ -135,7 +135,7 @@ func TestFleetCounts(t *testing.T) {
 	var out strings.Builder
 	at := &clock{time.Now()}
 	f := &Fleet{streams: streams(&out), mode: Plain, what: "provision", of: 4, now: at.now, said: at.at}
-	f.meter.add(at.at, 0, 0)
+	f.meter.Add(at.at, 0, 0)
 	f.Ended("a", nil)
 	at.pass(6 * time.Second)
 	f.Ended("b", errors.New("no"))

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/upgrade"
 )
 
@@ -21,7 +21,7 @@ type Rollout struct {
 	waves        int
 	began        time.Time
 	done, failed int
-	meter        meter
+	meter        look.Meter
 	said         time.Time
 }
 
@@ -35,13 +35,13 @@ func (r *Rollout) WaveBegan(wave upgrade.Wave, waves int) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	r.endWave()
-	r.wave, r.waves, r.began, r.done, r.failed, r.meter, r.said = wave, waves, r.now(), 0, 0, meter{}, r.now()
-	r.meter.add(r.began, 0, 0)
+	r.wave, r.waves, r.began, r.done, r.failed, r.meter, r.said = wave, waves, r.now(), 0, 0, look.Meter{}, r.now()
+	r.meter.Add(r.began, 0, 0)
 	switch r.mode {
 	case JSON:
 		r.json(event{Type: "wave", State: "started", Wave: wave.Number, Of: wave.Size, Message: wave.Ring})
 	case Plain:
-		r.line("%s begins: %s", r.name(), output.Plural(int64(wave.Size), "tenant", "tenants"))
+		r.line("%s begins: %s", r.name(), look.Plural(int64(wave.Size), "tenant", "tenants"))
 	case Bar:
 		r.show()
 	case Auto, None:
@@ -57,7 +57,7 @@ func (r *Rollout) TenantEnded(o upgrade.Outcome) {
 	if bad {
 		r.failed++
 	}
-	r.meter.add(r.now(), float64(r.done)/float64(max(r.wave.Size, 1)), 0)
+	r.meter.Add(r.now(), float64(r.done)/float64(max(r.wave.Size, 1)), 0)
 	switch r.mode {
 	case JSON:
 		e := event{Type: "tenant", Tenant: o.Tenant, State: string(o.Result), Wave: o.Wave, Attempt: o.Attempts, Seconds: o.Elapsed.Seconds(), Message: o.Note}
@@ -90,7 +90,7 @@ func (r *Rollout) Baking(wave upgrade.Wave, until time.Time) {
 		r.json(event{Type: "wave", State: "baking", Wave: wave.Number, Seconds: wave.Bake.Seconds()})
 		return
 	}
-	r.line("  %s bakes for %s, until %s", r.name(), output.Duration(wave.Bake), until.Format("15:04:05"))
+	r.line("  %s bakes for %s, until %s", r.name(), look.Duration(wave.Bake), until.Format("15:04:05"))
 }
 
 // Judged implements upgrade.Observer.
@@ -142,7 +142,7 @@ func (r *Rollout) endWave() {
 	if r.mode == Bar {
 		r.streams.Show()
 	}
-	r.line("%s %s  %s  %s", sign, r.name(), r.standing(), output.Duration(elapsed))
+	r.line("%s %s  %s  %s", sign, r.name(), r.standing(), look.Duration(elapsed))
 }
 
 func (r *Rollout) refresh() {
@@ -159,11 +159,11 @@ func (r *Rollout) refresh() {
 func (r *Rollout) show() {
 	width, _ := r.streams.Size()
 	share := float64(r.done) / float64(max(r.wave.Size, 1))
-	r.streams.Show(output.Cut(fmt.Sprintf("  %s %s %s", r.name(), bar(share), r.pace()), max(width-1, 1)))
+	r.streams.Show(look.Cut(fmt.Sprintf("  %s %s %s", r.name(), look.Bar(share, look.BarWidth), r.pace()), max(width-1, 1)))
 }
 
 func (r *Rollout) standing() string {
-	text := fmt.Sprintf("%d of %s", r.done, output.Plural(int64(r.wave.Size), "tenant", "tenants"))
+	text := fmt.Sprintf("%d of %s", r.done, look.Plural(int64(r.wave.Size), "tenant", "tenants"))
 	if r.failed > 0 {
 		text += fmt.Sprintf(", %d failed", r.failed)
 	}
@@ -172,8 +172,8 @@ func (r *Rollout) standing() string {
 
 func (r *Rollout) pace() string {
 	text := r.standing()
-	if left, known := r.meter.left(); known && r.done < r.wave.Size {
-		text += ", " + remaining(left)
+	if left, known := r.meter.Left(); known && r.done < r.wave.Size {
+		text += ", " + look.Remaining(left)
 	}
 	return text
 }

@@ -1,22 +1,23 @@
-package progress
+package look
 
 import (
 	"strings"
 	"time"
-
-	"tenantctl/internal/cli/output"
 )
 
-// bar draws a share from 0 to 1.
-func bar(share float64) string {
-	full := int(clamp(share)*barWidth + 0.5)
-	return strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
+// BarWidth is how many columns a bar has where nothing else is asked for.
+const BarWidth = 24
+
+// Bar draws a share from 0 to 1.
+func Bar(share float64, width int) string {
+	full := int(clamp(share)*float64(width) + 0.5)
+	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
 }
 
 func clamp(share float64) float64 { return min(max(share, 0), 1) }
 
-// meter turns a growing share into the time that is left, by how fast it grew lately.
-type meter struct {
+// Meter turns a growing share into the time that is left, by how fast it grew lately.
+type Meter struct {
 	began   time.Time
 	samples []sample
 }
@@ -32,8 +33,8 @@ const (
 	meterStep = 200 * time.Millisecond
 )
 
-// add notes where the work stands; samples of the last seconds are kept.
-func (m *meter) add(at time.Time, share float64, bytes int64) {
+// Add notes where the work stands; samples of the last seconds are kept.
+func (m *Meter) Add(at time.Time, share float64, bytes int64) {
 	if m.began.IsZero() {
 		m.began = at
 	}
@@ -47,8 +48,8 @@ func (m *meter) add(at time.Time, share float64, bytes int64) {
 	}
 }
 
-// rate is bytes a second over the last seconds; 0 where it can't be said yet.
-func (m *meter) rate() int64 {
+// Rate is bytes a second over the last seconds; 0 where it can't be said yet.
+func (m *Meter) Rate() int64 {
 	first, last, span := m.ends()
 	if span <= 0 {
 		return 0
@@ -56,8 +57,8 @@ func (m *meter) rate() int64 {
 	return int64(float64(last.bytes-first.bytes) / span.Seconds())
 }
 
-// left is how long the rest takes at the pace of the last seconds; false where that can't be said yet.
-func (m *meter) left() (time.Duration, bool) {
+// Left is how long the rest takes at the pace of the last seconds; false where that can't be said yet.
+func (m *Meter) Left() (time.Duration, bool) {
 	first, last, span := m.ends()
 	grown := last.share - first.share
 	if span < time.Second || grown <= 0 {
@@ -66,7 +67,7 @@ func (m *meter) left() (time.Duration, bool) {
 	return time.Duration((1 - clamp(last.share)) / grown * float64(span)), true
 }
 
-func (m *meter) ends() (first, last sample, span time.Duration) {
+func (m *Meter) ends() (first, last sample, span time.Duration) {
 	if len(m.samples) < 2 {
 		return sample{}, sample{}, 0
 	}
@@ -74,7 +75,7 @@ func (m *meter) ends() (first, last sample, span time.Duration) {
 	return first, last, last.at.Sub(first.at)
 }
 
-// remaining rounds what is a guess anyway.
-func remaining(left time.Duration) string {
-	return output.Duration(max(left.Round(time.Second), time.Second)) + " left"
+// Remaining rounds what is a guess anyway.
+func Remaining(left time.Duration) string {
+	return Duration(max(left.Round(time.Second), time.Second)) + " left"
 }

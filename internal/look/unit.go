@@ -1,10 +1,12 @@
-package output
+// Package look is how figures look to people, in the commands' output and in the dashboard alike: sizes, counts, times, bars.
+package look
 
 import (
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 const kilo = 1024
@@ -91,4 +93,26 @@ func Age(since time.Duration) string {
 		return fmt.Sprintf("%dh", since/time.Hour)
 	}
 	return fmt.Sprintf("%dd", since/day)
+}
+
+// Cut shortens text to a number of characters.
+func Cut(text string, width int) string {
+	if utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	runes := []rune(text)
+	return string(runes[:max(width-1, 0)]) + "…"
+}
+
+// OneLine keeps a message with line breaks or control characters from breaking the table or the terminal.
+func OneLine(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
 }
