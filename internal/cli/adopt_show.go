@@ -91,7 +91,7 @@ func (a *adopter) write(w io.Writer, p output.Printer) error {
 		grid := output.NewGrid("SCHEMA", "TENANT", "VERSIONS", "OWNER", ">TABLES", ">SIZE", "ACTION").
 			Style(actionRefuse, terminal.Red).Style(actionAdopt, terminal.Green)
 		for _, item := range a.items {
-			grid.Row(item.Schema, string(item.Tenant), versionsText(item.Versions), item.Owner, fmt.Sprint(item.Tables), look.Bytes(item.Bytes), item.Action)
+			grid.Row(item.Schema, string(item.Tenant), tenant.VersionsText(item.Versions), item.Owner, fmt.Sprint(item.Tables), look.Bytes(item.Bytes), item.Action)
 		}
 		if err := grid.Write(w, p.Width, p.Color); err != nil {
 			return err

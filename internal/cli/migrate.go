@@ -248,7 +248,7 @@ func (f *Factory) announce(ctx context.Context, m *mover, opts *migrateOptions) 
 		return err
 	}
 	if blocked != nil {
-		f.Tell("going on with the move of %s at `%s`; writes to its legacy database are stopped since %s", m.name(), op.Phase, clock(blocked.Since, f.now()))
+		f.Tell("going on with the move of %s at `%s`; writes to its legacy database are stopped since %s", m.name(), op.Phase, look.Clock(blocked.Since, f.now()))
 		return nil
 	}
 	if stopsBeforeFence(opts.StopBefore) {
@@ -298,7 +298,7 @@ func (f *Factory) unfinishedMove(ctx context.Context, m *mover, opts *migrateOpt
 		f.Tell("stopped before %s, as asked; `tenantctl cutover %s` goes on to the end", opts.StopBefore, m.name())
 	}
 	if blocked != nil && blocked.Runner == "" {
-		f.Warn("%s", blocked.sentence(m.name(), f.now()))
+		f.Warn("%s", blocked.Sentence(m.name(), f.now()))
 	}
 	switch {
 	case stopped:

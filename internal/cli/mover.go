@@ -93,15 +93,15 @@ func (m *mover) last(ctx context.Context) (*tenant.Operation, error) {
 }
 
 // blocked tells whether an unfinished move has stopped the client's writes; nil where it hasn't.
-func (m *mover) blocked(ctx context.Context, op *tenant.Operation) (*blockedWrites, error) {
-	if !mayBlock(op) {
+func (m *mover) blocked(ctx context.Context, op *tenant.Operation) (*migrate.BlockedWrites, error) {
+	if !migrate.MayBlock(op) {
 		return nil, nil
 	}
 	steps, err := m.records.Steps(ctx, op.ID)
 	if err != nil {
 		return nil, err
 	}
-	return fenceOf(op, steps), nil
+	return migrate.FenceOf(op, steps), nil
 }
 
 // scratchDatabase is what migrate calls the scratch database of an operation.

@@ -119,15 +119,15 @@ func TestBlockedWritesAreReadFromTheJournal(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			blocked := fenceOf(op, test.steps)
+			blocked := migrate.FenceOf(op, test.steps)
 			if test.want == "" {
 				require.Nil(t, blocked)
 				return
 			}
-			require.Contains(t, blocked.sentence("client-x", now), "client-x: writes to its legacy database "+test.want)
+			require.Contains(t, blocked.Sentence("client-x", now), "client-x: writes to its legacy database "+test.want)
 		})
 	}
-	require.True(t, mayBlock(op))
-	require.False(t, mayBlock(&tenant.Operation{Kind: migrate.Kind, Phase: "schema"}))
-	require.False(t, mayBlock(nil))
+	require.True(t, migrate.MayBlock(op))
+	require.False(t, migrate.MayBlock(&tenant.Operation{Kind: migrate.Kind, Phase: "schema"}))
+	require.False(t, migrate.MayBlock(nil))
 }

@@ -2,20 +2,16 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
-	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
@@ -58,9 +54,9 @@ const absent tenant.State = "absent"
 // statusItem is a tenant as status prints it for programs.
 type statusItem struct {
 	tenant.Status
-	Limits   limitsView     `json:"limits"`            // in place of the status' own
-	Declared bool           `json:"declared"`          // in tenants.yaml
-	Blocked  *blockedWrites `json:"blocked,omitempty"` // writes to the legacy database
+	Limits   limitsView             `json:"limits"`            // in place of the status' own
+	Declared bool                   `json:"declared"`          // in tenants.yaml
+	Blocked  *migrate.BlockedWrites `json:"blocked,omitempty"` // writes to the legacy database
 }
 
 // statusGrowth lets the heap grow to so many percent of what is in use before the next collection: a process that reads a fleet
@@ -115,7 +111,7 @@ func viewLimits(l tenant.Limits) limitsView {
 
 // addBlocked looks into the journal of a move that has come to its fence; few have.
 func (f *Factory) addBlocked(ctx context.Context, item *statusItem) error {
-	if !mayBlock(item.Operation) {
+	if !migrate.MayBlock(item.Operation) {
 		return nil
 	}
 	records, err := f.ExistingRegistry(ctx)
@@ -126,7 +122,7 @@ func (f *Factory) addBlocked(ctx context.Context, item *statusItem) error {
 	if err != nil {
 		return err
 	}
-	item.Blocked = fenceOf(item.Operation, steps)
+	item.Blocked = migrate.FenceOf(item.Operation, steps)
 	return nil
 }
 
@@ -156,7 +152,7 @@ func (f *Factory) statusTable(w io.Writer, p output.Printer, items []statusItem)
 			state += " (undeclared)"
 		}
 		grid.Row(string(item.Name), state, string(item.Route), item.Instance+"/"+item.Schema, item.Ring,
-			versionsText(item.Versions), operationText(item.Operation, now))
+			tenant.VersionsText(item.Versions), migrate.Standing(item.Operation, now))
 	}
 	if err := grid.Write(w, p.Width, p.Color); err != nil {
 		return err
@@ -176,7 +172,7 @@ func writeBlocked(w io.Writer, p output.Printer, items []statusItem, now time.Ti
 			}
 			first = false
 		}
-		text := item.Blocked.sentence(item.Name, now)
+		text := item.Blocked.Sentence(item.Name, now)
 		if p.Color {
 			text = terminal.Red.Paint(text)
 		}
@@ -185,49 +181,6 @@ func writeBlocked(w io.Writer, p output.Printer, items []statusItem, now time.Ti
 		}
 	}
 	return nil
-}
-
-// versionsText is core 6, billing 3; a version that a file left half done is marked.
-func versionsText(versions map[string]tenant.Version) string {
-	services := make([]string, 0, len(versions))
-	for service := range versions {
-		services = append(services, service)
-	}
-	slices.Sort(services)
-	parts := make([]string, len(services))
-	for i, service := range services {
-		parts[i] = fmt.Sprintf("%s %d", service, versions[service].Number)
-		if versions[service].Dirty {
-			parts[i] += " (half done)"
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-// operationText is an unfinished operation in a few words: migrate copy 61%, 2m; migrate failed at copy, 12m ago.
-func operationText(op *tenant.Operation, now time.Time) string {
-	if op == nil {
-		return ""
-	}
-	age := look.Age(now.Sub(op.Updated))
-	switch {
-	case op.State == tenant.OperationFailed:
-		return fmt.Sprintf("%s failed at %s, %s ago", op.Kind, op.Phase, age)
-	case op.State == tenant.OperationStopped:
-		return fmt.Sprintf("%s stopped after %s, %s ago", op.Kind, op.Phase, age)
-	case op.Runner == "":
-		return fmt.Sprintf("%s died at %s, %s ago", op.Kind, op.Phase, age)
-	}
-	return fmt.Sprintf("%s %s%s, %s", op.Kind, op.Phase, shareText(op), look.Age(now.Sub(op.Started)))
-}
-
-// shareText is how far the phase is, where the operation says so of the phase that it is in.
-func shareText(op *tenant.Operation) string {
-	var p migrate.Progress
-	if len(op.Progress) == 0 || json.Unmarshal(op.Progress, &p) != nil || p.Phase != op.Phase {
-		return ""
-	}
-	return fmt.Sprintf(" %.0f%%", 100*p.Share())
 }
 
 // existing is the registry, or nil where there are no records yet.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -75,8 +74,8 @@ func (f *Factory) detail(ctx context.Context, t fleetTenant) (tenantDetail, erro
 	if detail.Steps, err = records.Steps(ctx, detail.Last.ID); err != nil {
 		return detail, err
 	}
-	if mayBlock(detail.Operation) {
-		detail.Blocked = fenceOf(detail.Operation, detail.Steps)
+	if migrate.MayBlock(detail.Operation) {
+		detail.Blocked = migrate.FenceOf(detail.Operation, detail.Steps)
 	}
 	return detail, nil
 }
@@ -124,21 +123,12 @@ func (d tenantDetail) write(w io.Writer, p output.Printer, now time.Time) error 
 	if err := d.writeSteps(w, p, now); err != nil {
 		return err
 	}
-	if d.mayGoBack() {
+	if migrate.MayGoBack(d.Last, d.Steps) {
 		_, err := fmt.Fprintf(w, "\nits legacy database is read only; `tenantctl rollback %[1]s` goes back to it, `tenantctl complete %[1]s` ends the move for good\n", d.Name)
 		return err
 	}
 	return writeBlocked(w, p, []statusItem{d.statusItem}, now)
 }
-
-// mayGoBack tells that the tenant was moved and that the way back is still open.
-func (d tenantDetail) mayGoBack() bool {
-	return d.Last != nil && d.Last.Kind == migrate.Kind && d.Last.State == tenant.OperationDone &&
-		!slices.ContainsFunc(d.Steps, func(s tenant.StepRecord) bool { return s.Step == completeStep && s.State == "done" })
-}
-
-// completeStep is how migrate journals the end of a move.
-const completeStep = "complete"
 
 // lines are the facts, each with its label; an empty fact is left out.
 func (d tenantDetail) lines(now time.Time) [][2]string {
@@ -148,7 +138,7 @@ func (d tenantDetail) lines(now time.Time) [][2]string {
 		{"home", fmt.Sprintf("instance %s, schema %s%s", d.Instance, d.Schema, prefixed(", cell ", d.Cell))},
 		{"ring", d.Ring},
 		{"services", strings.Join(d.Services, ", ")},
-		{"versions", versionsText(d.Versions)},
+		{"versions", tenant.VersionsText(d.Versions)},
 		{"path", strings.Join(d.SearchPath, ", ")},
 		{"limits", limitsText(d.Limits)},
 		{"upstream", d.Upstream},
@@ -223,7 +213,7 @@ func (d tenantDetail) writeSteps(w io.Writer, p output.Printer, now time.Time) e
 		return nil
 	}
 	op := d.Last
-	head := fmt.Sprintf("\n%s %s by %s, begun %s ago%s\n", op.Kind, operationState(op), op.Actor, look.Age(now.Sub(op.Started)), prefixed(": ", op.Reason))
+	head := fmt.Sprintf("\n%s %s by %s, begun %s ago%s\n", op.Kind, migrate.State(op), op.Actor, look.Age(now.Sub(op.Started)), prefixed(": ", op.Reason))
 	if op.Error != "" && op.State == tenant.OperationFailed {
 		head += "  " + strings.ReplaceAll(maskText(op.Error), "\n", "\n  ") + "\n"
 	}
@@ -240,23 +230,9 @@ func (d tenantDetail) writeSteps(w io.Writer, p output.Printer, now time.Time) e
 		if !step.Ended.IsZero() {
 			took = look.Duration(step.Ended.Sub(step.Started))
 		}
-		grid.Row("  "+step.Step, step.State, fmt.Sprint(step.Attempt), clock(step.Started, now), took, maskText(step.Error))
+		grid.Row("  "+step.Step, step.State, fmt.Sprint(step.Attempt), look.Clock(step.Started, now), took, maskText(step.Error))
 	}
 	return grid.Write(w, p.Width, p.Color)
-}
-
-func operationState(op *tenant.Operation) string {
-	switch {
-	case op.State == tenant.OperationFailed:
-		return "failed at " + op.Phase
-	case op.State == tenant.OperationStopped:
-		return "stopped after " + op.Phase
-	case op.State == tenant.OperationRunning && op.Runner == "":
-		return "died at " + op.Phase
-	case op.State == tenant.OperationRunning:
-		return "runs, now at " + op.Phase
-	}
-	return strings.ReplaceAll(string(op.State), "-", " ")
 }
 
 // prefixed is prefix and text, or nothing where there is no text.

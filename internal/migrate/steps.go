@@ -30,17 +30,31 @@ func Phases() []string {
 	return []string{PhaseInspect, PhaseProvision, PhaseSchema, PhaseFence, PhaseCopy, PhaseIndex, PhaseVerify, PhaseCutover}
 }
 
+// Describe says in a line what a phase does; "" of a phase that isn't one of Phases.
+func Describe(phase string) string {
+	return map[string]string{
+		PhaseInspect:   "read the legacy database and decide what becomes of it",
+		PhaseProvision: "make the tenant's schema and roles",
+		PhaseSchema:    "create tables and types without indexes",
+		PhaseFence:     "hold the tenant's traffic and stop writes to the legacy database",
+		PhaseCopy:      "copy every row, summing each",
+		PhaseIndex:     "build indexes, constraints, triggers; set sequences; analyze",
+		PhaseVerify:    "read every row back and compare",
+		PhaseCutover:   "send the tenant's traffic to the platform",
+	}[phase]
+}
+
 // steps are the phases as journalled steps. Everything before the fence leaves the client's writes alone.
 func (m *Move) steps() []operation.Step {
 	return []operation.Step{
-		{Name: PhaseInspect, Describe: "read the legacy database and decide what becomes of it", Run: m.inspect},
-		{Name: PhaseProvision, Describe: "make the tenant's schema and roles", Run: m.planned(m.provision)},
-		{Name: PhaseSchema, Describe: "create tables and types without indexes", Run: m.planned(m.schema)},
-		{Name: PhaseFence, Describe: "hold the tenant's traffic and stop writes to the legacy database", Run: m.planned(m.raiseFence)},
-		{Name: PhaseCopy, Describe: "copy every row, summing each", Run: m.planned(m.copy)},
-		{Name: PhaseIndex, Describe: "build indexes, constraints, triggers; set sequences; analyze", Run: m.planned(m.index)},
-		{Name: PhaseVerify, Describe: "read every row back and compare", Run: m.planned(m.verify)},
-		{Name: PhaseCutover, Describe: "send the tenant's traffic to the platform", Run: m.planned(m.cutover)},
+		{Name: PhaseInspect, Describe: Describe(PhaseInspect), Run: m.inspect},
+		{Name: PhaseProvision, Describe: Describe(PhaseProvision), Run: m.planned(m.provision)},
+		{Name: PhaseSchema, Describe: Describe(PhaseSchema), Run: m.planned(m.schema)},
+		{Name: PhaseFence, Describe: Describe(PhaseFence), Run: m.planned(m.raiseFence)},
+		{Name: PhaseCopy, Describe: Describe(PhaseCopy), Run: m.planned(m.copy)},
+		{Name: PhaseIndex, Describe: Describe(PhaseIndex), Run: m.planned(m.index)},
+		{Name: PhaseVerify, Describe: Describe(PhaseVerify), Run: m.planned(m.verify)},
+		{Name: PhaseCutover, Describe: Describe(PhaseCutover), Run: m.planned(m.cutover)},
 	}
 }
 

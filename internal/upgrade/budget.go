@@ -21,8 +21,8 @@ type budget struct {
 	why      string
 }
 
-// allowed are the failures that don't stop a wave.
-func allowed(b config.Budget, size int) int { return min(b.Failures, (size*b.Percent+99)/100) }
+// Allowed are the failures that don't stop a wave.
+func Allowed(b config.Budget, size int) int { return min(b.Failures, (size*b.Percent+99)/100) }
 
 // OverBudget is the first wave that would stop where certain tenants fail, and how many of it do; nil where none would.
 func (p Proposal) OverBudget(b config.Budget, fail map[tenant.Name]bool) (*Wave, int) {
@@ -33,7 +33,7 @@ func (p Proposal) OverBudget(b config.Budget, fail map[tenant.Name]bool) (*Wave,
 		}
 	}
 	for i, wave := range p.Waves {
-		if n := failures[wave.Number]; n > allowed(b, wave.Size) || n > 0 && n == wave.Size {
+		if n := failures[wave.Number]; n > Allowed(b, wave.Size) || n > 0 && n == wave.Size {
 			return &p.Waves[i], n
 		}
 	}
@@ -42,7 +42,7 @@ func (p Proposal) OverBudget(b config.Budget, fail map[tenant.Name]bool) (*Wave,
 
 // newBudget is what a wave of so many tenants may spend: the lesser of both bounds, a percentage rounded up.
 func newBudget(b config.Budget, size int) *budget {
-	return &budget{allowed: allowed(b, size), consecutive: b.Consecutive, size: size}
+	return &budget{allowed: Allowed(b, size), consecutive: b.Consecutive, size: size}
 }
 
 // count notes an outcome and tells whether the wave may begin further tenants.
