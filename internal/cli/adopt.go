@@ -13,6 +13,7 @@ import (
 	"tenantctl/internal/cli/progress"
 	"tenantctl/internal/config"
 	"tenantctl/internal/look"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
@@ -214,17 +215,17 @@ func (a *adopter) carryOut(ctx context.Context) ([]outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	var fleet []fleetTenant
+	var fleet []reconcile.Tenant
 	doing := map[tenant.Name]*adoptItem{}
 	for _, item := range a.items {
 		if item.pending() {
-			fleet = append(fleet, fleetTenant{Name: item.Tenant})
+			fleet = append(fleet, reconcile.Tenant{Name: item.Tenant})
 			doing[item.Tenant] = item
 		}
 	}
 	show := progress.NewFleet(f.Streams, s.Progress, "adopt", len(fleet))
 	defer show.Close()
-	return eachTenant(ctx, fleet, defaultParallel, f.signals.draining(), func(ctx context.Context, t fleetTenant) outcome {
+	return eachTenant(ctx, fleet, defaultParallel, f.signals.draining(), func(ctx context.Context, t reconcile.Tenant) outcome {
 		var made outcome
 		err := withLease(ctx, records, t.Name, func(ctx context.Context) error {
 			made = a.carryOutOne(ctx, home, doing[t.Name])

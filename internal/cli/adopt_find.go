@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"tenantctl/internal/config"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/stream"
 	"tenantctl/internal/tenant"
@@ -132,7 +133,7 @@ func (a *adopter) consider(u provision.Unadopted) {
 		if s.Instance == a.instance && s.Schema == u.Name {
 			a.known++
 			if _, err := a.file.Tenant(s.Name); err != nil && a.wants(s.Name) {
-				item.Tenant, item.Action, item.newcomer, item.spec = s.Name, actionDeclare, true, recordedSpec(&s)
+				item.Tenant, item.Action, item.newcomer, item.spec = s.Name, actionDeclare, true, reconcile.RecordedSpec(&s)
 				a.items = append(a.items, item)
 			}
 			return
@@ -241,17 +242,17 @@ func (a *adopter) named(ctx context.Context) error {
 
 // rebaseline is about a tenant that is in the fleet.
 func (a *adopter) rebaseline(s tenant.Status) *adoptItem {
-	item := &adoptItem{Schema: s.Schema, Tenant: s.Name, Action: actionRebaseline, Versions: s.Versions, Exact: true, spec: recordedSpec(&s)}
+	item := &adoptItem{Schema: s.Schema, Tenant: s.Name, Action: actionRebaseline, Versions: s.Versions, Exact: true, spec: reconcile.RecordedSpec(&s)}
 	if declared, err := a.file.Tenant(s.Name); err == nil {
 		item.spec = declared
 	} else {
 		item.newcomer = true
 	}
-	switch t := (fleetTenant{Name: s.Name, Status: &s}); {
+	switch t := (reconcile.Tenant{Name: s.Name, Status: &s}); {
 	case s.Instance != a.instance:
 		item.refuse(fmt.Errorf("tenant %s lives on instance %s: adopt it by itself: %w", s.Name, s.Instance, tenant.ErrInvalid))
-	case t.busy() != nil:
-		item.refuse(t.busy())
+	case t.Busy() != nil:
+		item.refuse(t.Busy())
 	case a.Service != "" && !slices.Contains(item.spec.Services, a.Service):
 		item.refuse(fmt.Errorf("tenant %s has no service %s: %w", s.Name, a.Service, tenant.ErrInvalid))
 	case a.Service != "":

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenantctl/internal/cli/output"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
 )
@@ -147,12 +148,12 @@ func (f *Factory) confirm(ctx context.Context, question, command string) error {
 func (p fleetPlan) untouched() []outcome {
 	var outcomes []outcome
 	for _, t := range p.Tenants {
-		if t.pending() {
+		if t.Pending() {
 			continue
 		}
 		o := outcome{Tenant: t.Tenant, Result: resultSkipped, Detail: t.Note}
-		if t.Actions[0] == actionBlocked {
-			o = failedOutcome(t.Tenant, t.blocked)
+		if t.Actions[0] == reconcile.ActionBlocked {
+			o = failedOutcome(t.Tenant, t.Blocked)
 		}
 		outcomes = append(outcomes, o)
 	}
@@ -162,10 +163,10 @@ func (p fleetPlan) untouched() []outcome {
 // carryOut provisions what has steps, and then records states. A tenant that is archived gets its dump in between.
 func (f *Factory) carryOut(ctx context.Context, records *registry.Registry, plan fleetPlan, parallel int) ([]outcome, error) {
 	var specs []tenant.Spec
-	planned := map[tenant.Name]tenantPlan{}
+	planned := map[tenant.Name]reconcile.Plan{}
 	for _, t := range plan.Tenants {
-		if t.pending() {
-			specs = append(specs, t.spec)
+		if t.Pending() {
+			specs = append(specs, t.Spec)
 			planned[t.Tenant] = t
 		}
 	}
@@ -175,34 +176,19 @@ func (f *Factory) carryOut(ctx context.Context, records *registry.Registry, plan
 	}
 	for i, o := range outcomes {
 		t := planned[o.Tenant]
-		if o.err != nil || t.From == t.To || (t.From == "" && t.To != tenant.Archived) {
+		if o.err != nil || !t.Moves() {
 			continue
 		}
-		if err := f.settleState(ctx, records, t, &outcomes[i]); err != nil {
+		p, err := f.Provisioner(ctx, t.Instance, records, provisionerOptions{})
+		var settled reconcile.Settled
+		if err == nil {
+			settled, err = reconcile.Settle(ctx, p, records, t, f.actor())
+		}
+		if err != nil {
 			outcomes[i] = failedOutcome(o.Tenant, err)
+		} else if settled.Changed {
+			outcomes[i].Result, outcomes[i].Detail, outcomes[i].Archive = resultDone, settled.Detail, settled.Archive
 		}
 	}
 	return outcomes, nil
-}
-
-// settleState makes the dump of an archived tenant and records the new state.
-func (f *Factory) settleState(ctx context.Context, records *registry.Registry, t tenantPlan, o *outcome) error {
-	const reason = "declared in tenants.yaml"
-	if t.To == tenant.Archived {
-		p, err := f.Provisioner(ctx, t.Instance, records, provisionerOptions{})
-		if err != nil {
-			return err
-		}
-		manifest, err := p.Archive(ctx, t.spec)
-		if err != nil {
-			return err
-		}
-		o.Archive = manifest.File
-	}
-	if err := records.SetState(ctx, t.Tenant, t.To, f.actor(), reason); err != nil {
-		return err
-	}
-	o.Result = resultDone
-	o.Detail = fmt.Sprintf("was %s, is %s%s", first(string(t.From), "not there"), t.To, prefixed("; kept in ", o.Archive))
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/look"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/tenant"
 )
@@ -165,7 +166,7 @@ func runDelete(ctx context.Context, opts *deleteOptions) error {
 }
 
 // confirm wants the name, typed or given.
-func (o *deleteOptions) confirm(ctx context.Context, t fleetTenant) error {
+func (o *deleteOptions) confirm(ctx context.Context, t reconcile.Tenant) error {
 	f := o.Factory
 	s, err := f.Settings()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/migrate"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
 )
@@ -119,7 +120,7 @@ func runRollback(ctx context.Context, opts *rollbackOptions) error {
 	if err := m.scratch.sweep(ctx, scratchDatabase(last.ID)); err != nil {
 		f.Warn("a scratch database may be left behind: %s", err)
 	}
-	err = m.records.SetOverride(ctx, registry.Override{Tenant: m.name(), Kind: overrideMove, Value: "off", Actor: f.actor(), Reason: first(opts.Reason, "rolled back")})
+	err = m.records.SetOverride(ctx, registry.Override{Tenant: m.name(), Kind: reconcile.OverrideMove, Value: "off", Actor: f.actor(), Reason: first(opts.Reason, "rolled back")})
 	if err != nil {
 		return err
 	}

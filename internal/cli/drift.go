@@ -12,6 +12,7 @@ import (
 	"tenantctl/internal/cli/progress"
 	"tenantctl/internal/drift"
 	"tenantctl/internal/migrate"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
@@ -74,7 +75,7 @@ func runDrift(ctx context.Context, opts *driftOptions) error {
 	for _, t := range compared {
 		specs = append(specs, t.Spec)
 	}
-	instances, grouped := byInstance(specs)
+	instances, grouped := reconcile.ByInstance(specs)
 	for _, instance := range instances {
 		err := f.checkInstance(ctx, records, instance, grouped[instance], compared, opts, report)
 		if err != nil && (len(instances) == 1 || ctx.Err() != nil) {
@@ -89,17 +90,17 @@ func runDrift(ctx context.Context, opts *driftOptions) error {
 }
 
 // comparable are the tenants that can be compared; why the others can't is noted.
-func (r *driftReport) comparable(fleet []fleetTenant) []fleetTenant {
-	var compared []fleetTenant
+func (r *driftReport) comparable(fleet []reconcile.Tenant) []reconcile.Tenant {
+	var compared []reconcile.Tenant
 	for _, t := range fleet {
-		t.Spec.State = t.desired()
-		switch op := t.operation(); {
+		t.Spec.State = t.Desired()
+		switch op := t.Operation(); {
 		case t.Status == nil:
 			r.skip(t.Name, fmt.Sprintf("isn't there yet: `tenantctl provision %s` makes it", t.Name))
 		case op != nil && op.Kind == migrate.Kind:
 			r.skip(t.Name, fmt.Sprintf("its move stands at `%s`: tables have their indexes and constraints when it is over", op.Phase))
-		case t.busy() != nil:
-			r.skip(t.Name, t.busy().Error())
+		case t.Busy() != nil:
+			r.skip(t.Name, t.Busy().Error())
 		case t.Spec.State == tenant.Deleted:
 			r.skip(t.Name, "is declared deleted")
 		default:
@@ -109,15 +110,8 @@ func (r *driftReport) comparable(fleet []fleetTenant) []fleetTenant {
 	return compared
 }
 
-func (t fleetTenant) operation() *tenant.Operation {
-	if t.Status == nil {
-		return nil
-	}
-	return t.Status.Operation
-}
-
 // checkInstance compares the tenants of one instance, and puts right what it may.
-func (f *Factory) checkInstance(ctx context.Context, records *registry.Registry, instance string, specs []tenant.Spec, fleet []fleetTenant, opts *driftOptions, report *driftReport) error {
+func (f *Factory) checkInstance(ctx context.Context, records *registry.Registry, instance string, specs []tenant.Spec, fleet []reconcile.Tenant, opts *driftOptions, report *driftReport) error {
 	checker, err := f.checker(ctx, records, instance)
 	if err != nil {
 		return err
@@ -131,7 +125,7 @@ func (f *Factory) checkInstance(ctx context.Context, records *registry.Registry,
 		return nil
 	}
 	found := map[tenant.Name]drift.Finding{}
-	var differing []fleetTenant
+	var differing []reconcile.Tenant
 	for _, finding := range findings {
 		if finding.Err == nil && len(finding.Differences) > 0 {
 			found[finding.Tenant] = finding
@@ -146,7 +140,7 @@ func (f *Factory) checkInstance(ctx context.Context, records *registry.Registry,
 }
 
 // fixAll works under each tenant's lease. A tenant that can't be fixed doesn't keep the others from it.
-func (f *Factory) fixAll(ctx context.Context, records *registry.Registry, checker *drift.Checker, fleet []fleetTenant, found map[tenant.Name]drift.Finding, report *driftReport) error {
+func (f *Factory) fixAll(ctx context.Context, records *registry.Registry, checker *drift.Checker, fleet []reconcile.Tenant, found map[tenant.Name]drift.Finding, report *driftReport) error {
 	s, err := f.Settings()
 	if err != nil {
 		return err
@@ -154,9 +148,9 @@ func (f *Factory) fixAll(ctx context.Context, records *registry.Registry, checke
 	show := progress.NewFleet(f.Streams, s.Progress, "fix", len(fleet))
 	defer show.Close()
 	var mutex sync.Mutex
-	outcomes := eachTenant(ctx, fleet, defaultParallel, f.signals.draining(), func(ctx context.Context, t fleetTenant) outcome {
+	outcomes := eachTenant(ctx, fleet, defaultParallel, f.signals.draining(), func(ctx context.Context, t reconcile.Tenant) outcome {
 		var repair drift.Repair
-		err := declaredOnly([]fleetTenant{t})
+		err := declaredOnly([]reconcile.Tenant{t})
 		if err == nil {
 			err = withLease(ctx, records, t.Name, func(ctx context.Context) error {
 				repair = checker.Fix(ctx, found[t.Name])

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/tenant"
 )
 
@@ -111,11 +112,11 @@ func TestSelectionFlags(t *testing.T) {
 
 func TestSelectorMatches(t *testing.T) {
 	t.Parallel()
-	there := fleetTenant{
+	there := reconcile.Tenant{
 		Name: "a", Declared: true, Spec: tenant.Spec{Ring: "canary", Instance: "one", State: tenant.Active, Services: []string{"core"}},
 		Status: &tenant.Status{State: tenant.Suspended, Route: tenant.RouteLegacy},
 	}
-	absent := fleetTenant{Name: "b", Declared: true, Spec: tenant.Spec{Ring: "general", Instance: "two", State: tenant.Active}}
+	absent := reconcile.Tenant{Name: "b", Declared: true, Spec: tenant.Spec{Ring: "general", Instance: "two", State: tenant.Active}}
 	for _, test := range []struct {
 		selector      string
 		there, absent bool
@@ -133,8 +134,8 @@ func TestSelectorMatches(t *testing.T) {
 	} {
 		conditions, err := parseSelector(&cobra.Command{}, test.selector)
 		require.NoError(t, err)
-		require.Equal(t, test.there, there.matches(conditions), test.selector)
-		require.Equal(t, test.absent, absent.matches(conditions), test.selector)
+		require.Equal(t, test.there, matches(there, conditions), test.selector)
+		require.Equal(t, test.absent, matches(absent, conditions), test.selector)
 	}
 }
 

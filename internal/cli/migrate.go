@@ -14,6 +14,7 @@ import (
 	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/migrate/inspect"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/tenant"
 )
@@ -211,7 +212,7 @@ func (f *Factory) move(ctx context.Context, m *mover, opts *migrateOptions) erro
 	if err != nil {
 		return err
 	}
-	if err := m.records.ClearOverride(ctx, m.name(), overrideMove, f.actor()); err != nil && !errors.Is(err, tenant.ErrNotFound) {
+	if err := m.records.ClearOverride(ctx, m.name(), reconcile.OverrideMove, f.actor()); err != nil && !errors.Is(err, tenant.ErrNotFound) {
 		return err
 	}
 	show := progress.NewMove(f.Streams, s.Progress, m.name())

@@ -18,6 +18,7 @@ import (
 	"tenantctl/internal/migrate/ddl"
 	"tenantctl/internal/migrate/inspect"
 	"tenantctl/internal/migrate/lift"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/tenant"
 )
@@ -63,15 +64,15 @@ func (f *Factory) showMovePlan(ctx context.Context, m *mover) error {
 	if err != nil {
 		return err
 	}
-	home, err := f.compare(ctx, m.records, []fleetTenant{{Name: m.name(), Declared: true, Spec: m.config.Spec}})
+	home, err := reconcile.See(ctx, f.homesOf(m.records), []reconcile.Tenant{{Name: m.name(), Declared: true, Spec: m.config.Spec}})
 	if err != nil {
 		return err
 	}
-	if err := home[m.name()].err; err != nil {
+	if err := home[m.name()].Err; err != nil {
 		return err
 	}
 	var homeSQL []string
-	for _, step := range home[m.name()].plan.Steps {
+	for _, step := range home[m.name()].Plan.Steps {
 		homeSQL = append(homeSQL, step.SQL...)
 	}
 	shown := viewOfMove(m, plan, homeSQL)

@@ -15,6 +15,7 @@ import (
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/look"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/tenant"
 )
@@ -69,7 +70,7 @@ func outcomeOf(o provision.Outcome) outcome {
 
 // eachTenant does something for every tenant, some at once, and returns every outcome in the tenants' order. Once drained it
 // begins no other.
-func eachTenant(ctx context.Context, fleet []fleetTenant, parallel int, drain <-chan struct{}, do func(context.Context, fleetTenant) outcome, each func(outcome)) []outcome {
+func eachTenant(ctx context.Context, fleet []reconcile.Tenant, parallel int, drain <-chan struct{}, do func(context.Context, reconcile.Tenant) outcome, each func(outcome)) []outcome {
 	outcomes := make([]outcome, len(fleet))
 	var mutex sync.Mutex
 	var group errgroup.Group

@@ -9,12 +9,13 @@ import (
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/look"
+	"tenantctl/internal/operator/reconcile"
 )
 
 func (p fleetPlan) write(w io.Writer, printer output.Printer, showSQL bool) error {
 	var text strings.Builder
 	for _, t := range p.Tenants {
-		t.write(&text, printer.Color, showSQL)
+		writeTenantPlan(&text, t, printer.Color, showSQL)
 	}
 	if len(p.Undeclared) > 0 {
 		fmt.Fprintf(&text, "left alone, since tenants.yaml doesn't declare them: %s\n", listed(p.Undeclared))
@@ -40,20 +41,20 @@ func (p fleetPlan) summary() string {
 // signOf is how an action is marked, and colored on a terminal.
 func signOf(actions []string) (string, terminal.Style) {
 	switch {
-	case slices.Contains(actions, actionCreate):
+	case slices.Contains(actions, reconcile.ActionCreate):
 		return "+", terminal.Green
-	case slices.Contains(actions, actionDelete), slices.Contains(actions, actionBlocked):
+	case slices.Contains(actions, reconcile.ActionDelete), slices.Contains(actions, reconcile.ActionBlocked):
 		return "!", terminal.Red
 	}
 	return "~", terminal.Yellow
 }
 
-func (t tenantPlan) write(text *strings.Builder, color, showSQL bool) {
+func writeTenantPlan(text *strings.Builder, t reconcile.Plan, color, showSQL bool) {
 	sign, style := signOf(t.Actions)
 	if color {
 		sign = style.Paint(sign)
 	}
-	fmt.Fprintf(text, "%s %s: %s in %s/%s%s\n", sign, t.Tenant, strings.Join(t.Actions, ", "), t.Instance, t.Schema, t.stateText())
+	fmt.Fprintf(text, "%s %s: %s in %s/%s%s\n", sign, t.Tenant, strings.Join(t.Actions, ", "), t.Instance, t.Schema, stateText(t))
 	if t.Note != "" {
 		fmt.Fprintf(text, "    %s\n", strings.ReplaceAll(t.Note, "\n", "\n    "))
 	}
@@ -71,7 +72,7 @@ func (t tenantPlan) write(text *strings.Builder, color, showSQL bool) {
 	}
 }
 
-func (t tenantPlan) stateText() string {
+func stateText(t reconcile.Plan) string {
 	if t.From == "" || t.From == t.To {
 		return ""
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenantctl/internal/cli/progress"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
@@ -72,7 +73,7 @@ func runProvision(ctx context.Context, opts *provisionOptions) error {
 }
 
 // noTenants says that a selection matched none, which is no error: there is nothing to do.
-func (f *Factory) noTenants(fleet []fleetTenant) error {
+func (f *Factory) noTenants(fleet []reconcile.Tenant) error {
 	if len(fleet) == 0 {
 		f.Tell("no tenant matches")
 		return printOutcomes(f.Printer(), nil)
@@ -81,15 +82,15 @@ func (f *Factory) noTenants(fleet []fleetTenant) error {
 }
 
 // wanted are the tenants to be provisioned, as overrides want them. Those that can't be have their outcome already.
-func wanted(fleet []fleetTenant) (specs []tenant.Spec, outcomes []outcome) {
+func wanted(fleet []reconcile.Tenant) (specs []tenant.Spec, outcomes []outcome) {
 	for _, t := range fleet {
 		spec := t.Spec
-		spec.State = t.desired()
+		spec.State = t.Desired()
 		switch {
 		case !t.Declared:
 			continue
-		case t.busy() != nil:
-			outcomes = append(outcomes, failedOutcome(t.Name, t.busy()))
+		case t.Busy() != nil:
+			outcomes = append(outcomes, failedOutcome(t.Name, t.Busy()))
 		case spec.State == tenant.Deleted:
 			outcomes = append(outcomes, outcome{Tenant: t.Name, Result: resultSkipped, Detail: "declared deleted: `tenantctl delete " + string(t.Name) + "` removes it"})
 		default:
@@ -108,7 +109,7 @@ func (f *Factory) provisionAll(ctx context.Context, records *registry.Registry, 
 	show := progress.NewFleet(f.Streams, s.Progress, "provision", len(specs))
 	defer show.Close()
 	var outcomes []outcome
-	instances, grouped := byInstance(specs)
+	instances, grouped := reconcile.ByInstance(specs)
 	for _, instance := range instances {
 		p, err := f.Provisioner(ctx, instance, records, provisionerOptions{Parallel: parallel})
 		var made []provision.Outcome

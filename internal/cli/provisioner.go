@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"tenantctl/internal/config"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/stream"
@@ -126,16 +126,11 @@ func controlID(ctx context.Context, records *registry.Registry) (string, error) 
 	return hex.EncodeToString(sum[:idBytes]), nil
 }
 
-// byInstance sorts tenants by where they live, in the order in which instances first appear.
-func byInstance(specs []tenant.Spec) (instances []string, grouped map[string][]tenant.Spec) {
-	grouped = map[string][]tenant.Spec{}
-	for _, spec := range specs {
-		if !slices.Contains(instances, spec.Instance) {
-			instances = append(instances, spec.Instance)
-		}
-		grouped[spec.Instance] = append(grouped[spec.Instance], spec)
+// homesOf opens provisioners for a comparison.
+func (f *Factory) homesOf(records *registry.Registry) reconcile.Homes {
+	return func(ctx context.Context, instance string) (*provision.Provisioner, error) {
+		return f.Provisioner(ctx, instance, records, provisionerOptions{})
 	}
-	return instances, grouped
 }
 
 // lease takes the right to work on a tenant for as long as do runs.
@@ -151,7 +146,7 @@ func withLease(ctx context.Context, records *registry.Registry, name tenant.Name
 }
 
 // declaredOnly refuses tenants of which tenants.yaml says nothing.
-func declaredOnly(fleet []fleetTenant) error {
+func declaredOnly(fleet []reconcile.Tenant) error {
 	var missing []string
 	for _, t := range fleet {
 		if !t.Declared {

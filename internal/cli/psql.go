@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/tenant"
@@ -112,7 +113,7 @@ func psqlError(err error) error {
 }
 
 // service is whose role the session takes.
-func (o *psqlOptions) service(t fleetTenant) (string, error) {
+func (o *psqlOptions) service(t reconcile.Tenant) (string, error) {
 	services := slices.Clone(t.Status.Services)
 	switch {
 	case len(services) == 0 || len(t.Status.SearchPath) > 0 && t.Spec.Mapping == "":
@@ -154,7 +155,7 @@ func (s seat) options(write bool) string {
 
 // seat finds a connection that may become the tenant's role: the administrator's, where it is a superuser or a member, else
 // that of the cell's login.
-func (f *Factory) seat(ctx context.Context, t fleetTenant, service string) (seat, error) {
+func (f *Factory) seat(ctx context.Context, t reconcile.Tenant, service string) (seat, error) {
 	dsn, err := f.InstanceDSN(ctx, t.Spec.Instance)
 	if err != nil {
 		return seat{}, err

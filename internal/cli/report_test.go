@@ -12,7 +12,6 @@ import (
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/config"
 	"tenantctl/internal/migrate"
-	"tenantctl/internal/provision"
 	"tenantctl/internal/tenant"
 )
 
@@ -51,46 +50,6 @@ func TestPasswordsNeverShow(t *testing.T) {
 		require.Equal(t, want, maskText(text))
 	}
 	require.Equal(t, "alter role r password '***' valid until 'x'", shownSQL("alter role r\n\tpassword 's''3cret' valid until 'x'"))
-}
-
-func TestPlanDecides(t *testing.T) {
-	t.Parallel()
-	steps := []provision.Step{{Name: "grants", Describe: "grants"}}
-	spec := func(state tenant.State) tenant.Spec {
-		return tenant.Spec{Name: "a", Instance: "i", Schema: "s", State: state}
-	}
-	status := func(state tenant.State, override string) *tenant.Status {
-		return &tenant.Status{Name: "a", State: state, Override: override}
-	}
-	for _, test := range []struct {
-		name    string
-		spec    tenant.Spec
-		status  *tenant.Status
-		seen    comparison
-		actions []string
-		to      tenant.State
-	}{
-		{"new", spec(tenant.Active), nil, comparison{plan: provision.Plan{Steps: steps}}, []string{"create"}, tenant.Active},
-		{"new and suspended", spec(tenant.Suspended), nil, comparison{plan: provision.Plan{Steps: steps}}, []string{"create", "suspend"}, tenant.Suspended},
-		{"as declared", spec(tenant.Active), status(tenant.Active, ""), comparison{}, nil, tenant.Active},
-		{"drift", spec(tenant.Active), status(tenant.Active, ""), comparison{plan: provision.Plan{Steps: steps}}, []string{"change"}, tenant.Active},
-		{"suspend", spec(tenant.Suspended), status(tenant.Active, ""), comparison{plan: provision.Plan{Steps: steps}}, []string{"suspend", "change"}, tenant.Suspended},
-		{"resume", spec(tenant.Active), status(tenant.Suspended, ""), comparison{}, []string{"resume"}, tenant.Active},
-		{"archive", spec(tenant.Archived), status(tenant.Active, ""), comparison{}, []string{"archive"}, tenant.Archived},
-		{"suspended by hand", spec(tenant.Active), status(tenant.Suspended, "state=suspended"), comparison{}, nil, tenant.Suspended},
-		{"another override is none of the state", spec(tenant.Active), status(tenant.Active, "move=off"), comparison{}, nil, tenant.Active},
-		{"deleted", spec(tenant.Deleted), status(tenant.Active, ""), comparison{}, []string{"delete"}, tenant.Deleted},
-		{"deleted and gone", spec(tenant.Deleted), nil, comparison{}, nil, tenant.Deleted},
-		{"in the way", spec(tenant.Active), nil, comparison{err: tenant.ErrConflict}, []string{"blocked"}, tenant.Active},
-		{"a new ring", tenant.Spec{Name: "a", State: tenant.Active, Ring: "canary"}, status(tenant.Active, ""), comparison{}, []string{"change"}, tenant.Active},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			made := planTenant(fleetTenant{Name: "a", Declared: true, Spec: test.spec, Status: test.status}, test.seen)
-			require.Equal(t, test.actions, made.Actions)
-			require.Equal(t, test.to, made.To)
-		})
-	}
 }
 
 func TestBlockedWritesAreReadFromTheJournal(t *testing.T) {

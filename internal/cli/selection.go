@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenantctl/internal/config"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
 )
@@ -116,37 +117,21 @@ func parseSelector(cmd *cobra.Command, text string) ([]condition, error) {
 	return conditions, nil
 }
 
-// fleetTenant is a tenant as it is declared and as it was last seen; either may be missing.
-type fleetTenant struct {
-	Name     tenant.Name
-	Declared bool
-	Spec     tenant.Spec    // from the record where it isn't declared
-	Status   *tenant.Status // nil: nothing was made yet
-}
-
-// state is what the tenant is, or what it is to become.
-func (t fleetTenant) state() tenant.State {
-	if t.Status != nil {
-		return t.Status.State
-	}
-	return t.Spec.State
-}
-
-func (t fleetTenant) matches(conditions []condition) bool {
+func matches(t reconcile.Tenant, conditions []condition) bool {
 	for _, c := range conditions {
-		if slices.ContainsFunc(c.values, func(value string) bool { return t.has(c.key, value) }) == c.not {
+		if slices.ContainsFunc(c.values, func(value string) bool { return has(t, c.key, value) }) == c.not {
 			return false
 		}
 	}
 	return true
 }
 
-func (t fleetTenant) has(key, value string) bool {
+func has(t reconcile.Tenant, key, value string) bool {
 	switch key {
 	case "ring":
 		return t.Spec.Ring == value
 	case "state":
-		return string(t.state()) == value
+		return string(t.State()) == value
 	case "instance":
 		return t.Spec.Instance == value
 	case "route":
@@ -158,11 +143,11 @@ func (t fleetTenant) has(key, value string) bool {
 }
 
 // pick are the tenants that are meant, in order of their names. Statuses are what the records hold of them.
-func (s *selection) pick(file *config.File, statuses []tenant.Status) ([]fleetTenant, error) {
+func (s *selection) pick(file *config.File, statuses []tenant.Status) ([]reconcile.Tenant, error) {
 	if len(s.Names) > 0 {
 		return pickNamed(file, statuses, s.Names)
 	}
-	fleet, err := fleetOf(file, statuses)
+	fleet, err := reconcile.Fleet(file, statuses)
 	if err != nil {
 		return nil, err
 	}
@@ -170,53 +155,17 @@ func (s *selection) pick(file *config.File, statuses []tenant.Status) ([]fleetTe
 	if err != nil {
 		return nil, err
 	}
-	var picked []fleetTenant
+	var picked []reconcile.Tenant
 	for _, t := range fleet {
-		if t.matches(conditions) {
+		if matches(t, conditions) {
 			picked = append(picked, t)
 		}
 	}
 	return picked, nil
 }
 
-// fleetOf joins what is declared with what is recorded, by name.
-func fleetOf(file *config.File, statuses []tenant.Status) ([]fleetTenant, error) {
-	names := file.Tenants()
-	fleet := make([]fleetTenant, 0, max(len(names), len(statuses)))
-	for len(names) > 0 || len(statuses) > 0 {
-		switch {
-		case len(statuses) == 0 || len(names) > 0 && names[0] < statuses[0].Name:
-			spec, err := file.Tenant(names[0])
-			if err != nil {
-				return nil, err
-			}
-			fleet = append(fleet, fleetTenant{Name: spec.Name, Declared: true, Spec: spec})
-			names = names[1:]
-		case len(names) == 0 || statuses[0].Name < names[0]:
-			fleet = append(fleet, fleetTenant{Name: statuses[0].Name, Spec: recordedSpec(&statuses[0]), Status: &statuses[0]})
-			statuses = statuses[1:]
-		default:
-			spec, err := file.Tenant(names[0])
-			if err != nil {
-				return nil, err
-			}
-			fleet = append(fleet, fleetTenant{Name: spec.Name, Declared: true, Spec: spec, Status: &statuses[0]})
-			names, statuses = names[1:], statuses[1:]
-		}
-	}
-	return fleet, nil
-}
-
-// recordedSpec is what a tenant that is no longer declared was last declared as, so far as the records know.
-func recordedSpec(s *tenant.Status) tenant.Spec {
-	return tenant.Spec{
-		Name: s.Name, Instance: s.Instance, Schema: s.Schema, Ring: s.Ring, State: s.State,
-		Services: s.Services, Limits: s.Limits, Upstream: s.Upstream,
-	}
-}
-
 // fleet reads file and records, and picks. Records that aren't there yet are no error: then nothing was made.
-func (f *Factory) fleet(ctx context.Context, s *selection) ([]fleetTenant, error) {
+func (f *Factory) fleet(ctx context.Context, s *selection) ([]reconcile.Tenant, error) {
 	file, err := f.Config()
 	if err != nil {
 		return nil, err
@@ -240,14 +189,14 @@ func (f *Factory) fleet(ctx context.Context, s *selection) ([]fleetTenant, error
 }
 
 // pickNamed finds tenants by name; the error of one that is neither declared nor recorded says which name was likely meant.
-func pickNamed(file *config.File, statuses []tenant.Status, names []string) ([]fleetTenant, error) {
-	var picked []fleetTenant
+func pickNamed(file *config.File, statuses []tenant.Status, names []string) ([]reconcile.Tenant, error) {
+	var picked []reconcile.Tenant
 	var missing []error
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		t := fleetTenant{Name: tenant.Name(name)}
+		t := reconcile.Tenant{Name: tenant.Name(name)}
 		for i := range statuses {
 			if statuses[i].Name == t.Name {
-				t.Status, t.Spec = &statuses[i], recordedSpec(&statuses[i])
+				t.Status, t.Spec = &statuses[i], reconcile.RecordedSpec(&statuses[i])
 			}
 		}
 		spec, err := file.Tenant(t.Name)

@@ -13,6 +13,7 @@ import (
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/migrate"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
 )
@@ -87,7 +88,7 @@ func runStatus(ctx context.Context, opts *statusOptions) error {
 	})
 }
 
-func itemOf(t fleetTenant) statusItem {
+func itemOf(t reconcile.Tenant) statusItem {
 	if t.Status != nil {
 		return statusItem{Status: *t.Status, Limits: viewLimits(t.Status.Limits), Declared: t.Declared}
 	}
@@ -126,7 +127,7 @@ func (f *Factory) addBlocked(ctx context.Context, item *statusItem) error {
 	return nil
 }
 
-func tenantNames(fleet []fleetTenant) []string {
+func tenantNames(fleet []reconcile.Tenant) []string {
 	names := make([]string, len(fleet))
 	for i, t := range fleet {
 		names[i] = "tenant/" + string(t.Name)
@@ -145,7 +146,7 @@ func (f *Factory) statusTable(w io.Writer, p output.Printer, items []statusItem)
 		Style(string(tenant.RouteHold), terminal.Yellow).Style(string(absent), terminal.Dim)
 	for _, item := range items {
 		state := string(item.State)
-		if overridden(&item.Status, overrideState) != "" {
+		if reconcile.Overridden(&item.Status, reconcile.OverrideState) != "" {
 			state += " (by hand)"
 		}
 		if !item.Declared {

@@ -13,6 +13,7 @@ import (
 	"tenantctl/internal/config"
 	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
 )
@@ -40,7 +41,7 @@ type specView struct {
 	Upstream string       `json:"upstream,omitempty"`
 }
 
-func (f *Factory) printTenant(ctx context.Context, t fleetTenant) error {
+func (f *Factory) printTenant(ctx context.Context, t reconcile.Tenant) error {
 	detail, err := f.detail(ctx, t)
 	if err != nil {
 		return err
@@ -52,7 +53,7 @@ func (f *Factory) printTenant(ctx context.Context, t fleetTenant) error {
 	})
 }
 
-func (f *Factory) detail(ctx context.Context, t fleetTenant) (tenantDetail, error) {
+func (f *Factory) detail(ctx context.Context, t reconcile.Tenant) (tenantDetail, error) {
 	detail := tenantDetail{statusItem: itemOf(t)}
 	if t.Declared {
 		file, err := f.Config()

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenantctl/internal/cli/progress"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
@@ -64,7 +65,7 @@ func runState(ctx context.Context, opts *stateOptions) error {
 
 // stateWork is one tenant whose state is being changed, under its lease.
 type stateWork struct {
-	fleetTenant
+	reconcile.Tenant
 	factory *Factory
 	records *registry.Registry
 	home    *provision.Provisioner
@@ -89,8 +90,8 @@ func (f *Factory) changeStates(ctx context.Context, s *selection, what string, m
 		return err
 	}
 	show := progress.NewFleet(f.Streams, settings.Progress, what, len(fleet))
-	outcomes := eachTenant(ctx, fleet, defaultParallel, f.signals.draining(), func(ctx context.Context, t fleetTenant) outcome {
-		w := &stateWork{fleetTenant: t, factory: f, records: records, home: homes[t.Spec.Instance]}
+	outcomes := eachTenant(ctx, fleet, defaultParallel, f.signals.draining(), func(ctx context.Context, t reconcile.Tenant) outcome {
+		w := &stateWork{Tenant: t, factory: f, records: records, home: homes[t.Spec.Instance]}
 		made := outcome{Tenant: t.Name}
 		err := withLease(ctx, records, t.Name, func(ctx context.Context) error {
 			made = do(ctx, w)
@@ -106,7 +107,7 @@ func (f *Factory) changeStates(ctx context.Context, s *selection, what string, m
 }
 
 // homes opens the instances that tenants live on.
-func (f *Factory) homes(ctx context.Context, records *registry.Registry, fleet []fleetTenant, more provisionerOptions) (map[string]*provision.Provisioner, error) {
+func (f *Factory) homes(ctx context.Context, records *registry.Registry, fleet []reconcile.Tenant, more provisionerOptions) (map[string]*provision.Provisioner, error) {
 	homes := map[string]*provision.Provisioner{}
 	for _, t := range fleet {
 		if homes[t.Spec.Instance] != nil {
@@ -154,16 +155,16 @@ func (w *stateWork) change(ctx context.Context, to tenant.State, reason string) 
 // override records a state that was set by hand. One that the declaration asks for anyway needs none.
 func (w *stateWork) override(ctx context.Context, to tenant.State, reason string) error {
 	if w.Declared && w.Spec.State == to {
-		err := w.records.ClearOverride(ctx, w.Name, overrideState, w.factory.actor())
+		err := w.records.ClearOverride(ctx, w.Name, reconcile.OverrideState, w.factory.actor())
 		if errors.Is(err, tenant.ErrNotFound) {
 			return nil
 		}
 		return err
 	}
-	if overridden(w.Status, overrideState) == string(to) && reason == "" {
+	if reconcile.Overridden(w.Status, reconcile.OverrideState) == string(to) && reason == "" {
 		return nil
 	}
 	return w.records.SetOverride(ctx, registry.Override{
-		Tenant: w.Name, Kind: overrideState, Value: string(to), Actor: w.factory.actor(), Reason: reason,
+		Tenant: w.Name, Kind: reconcile.OverrideState, Value: string(to), Actor: w.factory.actor(), Reason: reason,
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
+	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
 )
@@ -121,7 +122,7 @@ func (o *verifyOptions) again(ctx context.Context, name tenant.Name) (*migrate.R
 }
 
 // several shows a line for each tenant. One that can't be looked at doesn't hide the others.
-func (o *verifyOptions) several(ctx context.Context, records *registry.Registry, fleet []fleetTenant) error {
+func (o *verifyOptions) several(ctx context.Context, records *registry.Registry, fleet []reconcile.Tenant) error {
 	reports := []*migrate.Report{}
 	outcomes := []outcome{}
 	for _, t := range fleet {
