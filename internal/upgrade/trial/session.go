@@ -37,6 +37,9 @@ const (
 )
 
 func newSession(ctx context.Context, instance upgrade.Instance, m upgrade.Member, t *trial) (*session, error) {
+	if err := instance.Prepare(ctx); err != nil {
+		return nil, fmt.Errorf("instance %q: %w", instance.Name, err)
+	}
 	conn, err := postgres.Connect(ctx, instance.DSN, postgres.Options{
 		Application: "trial", LockTimeout: lookTimeout,
 		// A trial whose process hangs must not keep its locks.

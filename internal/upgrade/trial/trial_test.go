@@ -87,7 +87,7 @@ func cohort(t *testing.T, members []upgrade.Member, files ...string) upgrade.Coh
 }
 
 func (b *bundle) open(context.Context, string) (upgrade.Instance, error) {
-	return upgrade.Instance{Name: "shared-1", DSN: b.dsn, Hands: func(m upgrade.Member, _ string) (upgrade.Hands, error) {
+	return upgrade.Instance{Name: "shared-1", DSN: b.dsn, Prepare: func(context.Context) error { return nil }, Hands: func(m upgrade.Member, _ string) (upgrade.Hands, error) {
 		return upgrade.Hands{Role: b.owner, Path: []string{m.Schema}, Grants: b.grants}, nil
 	}}, nil
 }
