@@ -78,12 +78,15 @@ func runApply(ctx context.Context, opts *applyOptions) error {
 	} else if err := f.confirmPlan(ctx, plan); err != nil {
 		return err
 	}
-	if plan.pending() == 0 {
+	if plan.pending()+len(plan.Shared) == 0 {
 		f.Tell("%s", plan.summary())
 		return printOutcomes(f.Printer(), plan.untouched())
 	}
 	records, err := f.Registry(ctx)
 	if err != nil {
+		return err
+	}
+	if err := f.bringShared(ctx, records, plan.Shared); err != nil {
 		return err
 	}
 	outcomes, err := f.carryOut(ctx, records, plan, opts.Parallel)
@@ -116,7 +119,7 @@ func (p fleetPlan) same(kept fleetPlan, file string) error {
 
 // confirmPlan shows what will be done and asks.
 func (f *Factory) confirmPlan(ctx context.Context, plan fleetPlan) error {
-	if plan.pending() == 0 {
+	if plan.pending()+len(plan.Shared) == 0 {
 		return nil
 	}
 	if err := plan.write(f.Streams.Err, output.Printer{Color: f.Streams.ErrTerminal && f.Streams.Color}, false); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/config"
 	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/migrate/inspect"
@@ -278,7 +279,9 @@ func (f *Factory) draftTarget(ctx context.Context, m *mover) (target mapping.Tar
 	}
 	if len(spec.Services) == 0 {
 		for _, s := range file.Streams() {
-			spec.Services = append(spec.Services, s.Name)
+			if s.Scope == config.ScopeTenant {
+				spec.Services = append(spec.Services, s.Name)
+			}
 		}
 	}
 	if len(spec.Services) == 0 {

@@ -13,6 +13,7 @@ import (
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/operator/reconcile"
+	"tenantctl/internal/provision"
 	"tenantctl/internal/tenant"
 )
 
@@ -60,7 +61,9 @@ type fleetPlan struct {
 	Selection selection        `json:"selection"`
 	Hash      string           `json:"hash"` // of the tenants' changes: what was seen and what was declared
 	Tenants   []reconcile.Plan `json:"tenants"`
-	Unchanged int              `json:"unchanged"`
+	// Shared are streams of scope instance that have to be made or brought forward.
+	Shared    []provision.Shared `json:"shared,omitempty"`
+	Unchanged int                `json:"unchanged"`
 	// Undeclared are tenants that are there and no longer in tenants.yaml: they are left alone.
 	Undeclared []tenant.Name `json:"undeclared,omitempty"`
 }
@@ -96,7 +99,7 @@ func runPlan(ctx context.Context, opts *planOptions) error {
 	if opts.Out != "" {
 		f.Tell("kept in %s; `tenantctl apply %s` carries it out", opts.Out, opts.Out)
 	}
-	if opts.Detailed && plan.pending() > 0 {
+	if opts.Detailed && plan.pending()+len(plan.Shared) > 0 {
 		return silent(tenant.ErrChanges)
 	}
 	return nil
@@ -130,6 +133,9 @@ func (f *Factory) plan(ctx context.Context, s selection) (fleetPlan, error) {
 	if err != nil {
 		return plan, err
 	}
+	if plan.Shared, err = f.planShared(ctx, records, fleet); err != nil {
+		return plan, err
+	}
 	for _, t := range fleet {
 		if !t.Declared {
 			plan.Undeclared = append(plan.Undeclared, t.Name)
@@ -143,13 +149,17 @@ func (f *Factory) plan(ctx context.Context, s selection) (fleetPlan, error) {
 		}
 		plan.Tenants = append(plan.Tenants, made)
 	}
-	plan.Hash, err = hashOf(plan.Tenants)
+	plan.Hash, err = hashOf(plan.Tenants, plan.Shared)
 	return plan, err
 }
 
 // hashOf is a digest of everything that a plan does and why.
-func hashOf(tenants []reconcile.Plan) (string, error) {
-	body, err := json.Marshal(tenants)
+func hashOf(tenants []reconcile.Plan, shared []provision.Shared) (string, error) {
+	var all any = tenants
+	if len(shared) > 0 {
+		all = []any{tenants, shared}
+	}
+	body, err := json.Marshal(all)
 	if err != nil {
 		return "", fmt.Errorf("hash the plan: %w", err)
 	}

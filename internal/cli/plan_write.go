@@ -14,6 +14,16 @@ import (
 
 func (p fleetPlan) write(w io.Writer, printer output.Printer, showSQL bool) error {
 	var text strings.Builder
+	for _, s := range p.Shared {
+		sign, style := signOf([]string{reconcile.ActionChange})
+		if s.From == nil {
+			sign, style = signOf([]string{reconcile.ActionCreate})
+		}
+		if printer.Color {
+			sign = style.Paint(sign)
+		}
+		fmt.Fprintf(&text, "%s %s\n", sign, sharedText(s, "bring"))
+	}
 	for _, t := range p.Tenants {
 		writeTenantPlan(&text, t, printer.Color, showSQL)
 	}
@@ -29,7 +39,7 @@ func (p fleetPlan) write(w io.Writer, printer output.Printer, showSQL bool) erro
 func (p fleetPlan) summary() string {
 	n := p.pending()
 	text := fmt.Sprintf("%s to change, %s as declared", look.Plural(int64(n), "tenant", "tenants"), look.Count(int64(p.Unchanged)))
-	if n == 0 {
+	if n == 0 && len(p.Shared) == 0 {
 		text = fmt.Sprintf("nothing to do: %s as declared", look.Plural(int64(p.Unchanged), "tenant is", "tenants are"))
 	}
 	if rest := len(p.Tenants) - n; rest > 0 {

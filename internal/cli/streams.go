@@ -7,6 +7,7 @@ import (
 
 	"tenantctl/internal/config"
 	"tenantctl/internal/platform/auth"
+	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/legacy"
 	"tenantctl/internal/platform/users"
@@ -18,6 +19,7 @@ import (
 func builtins() map[string]func() (*stream.Stream, error) {
 	return map[string]func() (*stream.Stream, error){
 		users.Service: users.Stream, auth.Service: auth.Stream, core.Service: core.Stream, legacy.Service: legacy.Stream,
+		bus.Service: bus.Stream,
 	}
 }
 
@@ -26,7 +28,7 @@ func builtinStream(service string) (*stream.Stream, error) {
 	read, found := builtins()[service]
 	if !found {
 		return nil, tenant.WithHint(&invalidUsage{fmt.Sprintf("service %q has no builtin migrations", service)},
-			"the builtin services are: "+strings.Join([]string{users.Service, auth.Service, core.Service}, ", ")+"; for a service of your own write `migrations: ./folder`")
+			"the builtin services are: "+strings.Join([]string{bus.Service, users.Service, auth.Service, core.Service}, ", ")+"; for a service of your own write `migrations: ./folder`")
 	}
 	return read()
 }

@@ -137,6 +137,11 @@ func (f *Factory) begin(ctx context.Context, opts *upgradeOptions, u *upgrade.Up
 	if err != nil {
 		return err
 	}
+	if proposal.Empty() && !opts.DryRun {
+		if err := f.upgradeShared(ctx, opts); err != nil {
+			return err
+		}
+	}
 	if proposal.Empty() {
 		return f.printProposal(rolloutPlan{Proposal: proposal})
 	}

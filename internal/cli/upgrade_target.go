@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -20,6 +21,12 @@ func upgradeTargets(file *config.File, services []string, to uint64) ([]*stream.
 	all, err := readStreams(file, pins)
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, s := range all {
+		if s.Scope == stream.PerInstance && slices.Contains(services, s.Service) {
+			return nil, nil, tenant.WithHint(&invalidUsage{fmt.Sprintf("service %q is no tenant's: its tables are there once on each instance", s.Service)},
+				"`tenantctl apply` brings it forward; so does every upgrade, before it begins")
+		}
 	}
 	all = slices.DeleteFunc(all, func(s *stream.Stream) bool { return s.Scope != stream.PerTenant })
 	var known []string

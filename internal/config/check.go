@@ -40,6 +40,7 @@ func check(f *File, known Problems) Problems {
 	}
 	c.rings()
 	c.gates()
+	c.services()
 	c.tenants()
 	c.schemas()
 	return c.problems
@@ -114,6 +115,16 @@ func (c *checker) ring(at path, name string) {
 	c.problem(at, "no ring is called %q%s", name, didYouMean(name, c.ringNames, "rings"))
 }
 
+// services finds streams of the program itself that are declared to be what they aren't.
+func (c *checker) services() {
+	for i := range c.file.doc.Services.entries {
+		e := &c.file.doc.Services.entries[i]
+		if e.Value.Scope == string(ScopeTenant) && e.Value.scope(e.Name) == ScopeInstance {
+			c.problem(at("services", e.Name, "scope"), "the builtin %s is there once on each instance; leave scope out", e.Name)
+		}
+	}
+}
+
 func (c *checker) tenants() {
 	ringless := 0
 	for i := range c.file.doc.Tenants.entries {
@@ -171,7 +182,7 @@ func (c *checker) servicesOf(at path, t *declaredTenant) {
 		case name == "": // decoding has told
 		case declared == nil:
 			c.problem(at.key("services").item(i), "no service is called %q%s", name, didYouMean(name, c.file.doc.Services.names(), "services"))
-		case declared.Scope == string(ScopeInstance):
+		case declared.scope(name) == ScopeInstance:
 			c.problem(at.key("services").item(i), "service %q has scope instance: its tables are there once for all tenants; leave it out here", name)
 		}
 	}

@@ -51,7 +51,7 @@ type service struct {
 	Version    int        `yaml:"version" min:"1" doc:"Version that tenants stay at. Default: the newest."`
 	URL        webAddress `yaml:"url" doc:"Where the service answers, for one of your own."`
 	Table      string     `yaml:"table" pattern:"^[a-z_][a-z0-9_]{0,62}$" expect:"a name of a-z, 0-9 and underscores" doc:"Table in each tenant's schema that holds the version. Default: schema_migrations_SERVICE; schemas that golang-migrate made have schema_migrations."`
-	Scope      string     `yaml:"scope" enum:"tenant,instance" doc:"Whether every tenant has the service's tables (tenant, the default) or the instance has them once."`
+	Scope      string     `yaml:"scope" enum:"tenant,instance" doc:"Whether every tenant has the service's tables (tenant, the default) or the instance has them once. The builtin bus is the instance's without saying so."`
 }
 
 type defaults struct {

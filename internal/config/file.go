@@ -190,7 +190,7 @@ func (f *File) Streams() []Stream {
 		e := &f.doc.Services.entries[i]
 		s := Stream{
 			Name: e.Name, Builtin: e.Value.builtin(), Pin: uint64(max(e.Value.Version, 0)),
-			Table: e.Value.Table, URL: string(e.Value.URL), Scope: Scope(first(e.Value.Scope, string(ScopeTenant))),
+			Table: e.Value.Table, URL: string(e.Value.URL), Scope: e.Value.scope(e.Name),
 		}
 		if !s.Builtin {
 			s.Dir = f.relative(e.Value.Migrations)
@@ -198,6 +198,17 @@ func (f *File) Streams() []Stream {
 		streams = append(streams, s)
 	}
 	return streams
+}
+
+// sharedBuiltins are the builtin streams whose tables all tenants of an instance share: they know that themselves.
+var sharedBuiltins = []string{"bus"} //nolint:gochecknoglobals // a constant list
+
+// scope is how often the tables of a declared service exist.
+func (s *service) scope(name string) Scope {
+	if s.builtin() && slices.Contains(sharedBuiltins, name) {
+		return ScopeInstance
+	}
+	return Scope(first(s.Scope, string(ScopeTenant)))
 }
 
 func (s *service) builtin() bool { return s.Migrations == "" || s.Migrations == "builtin" }

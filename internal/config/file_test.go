@@ -53,7 +53,7 @@ func TestTenantSpecs(t *testing.T) {
 
 func TestTenantGetsTheStreamsOfScopeTenant(t *testing.T) {
 	t.Parallel()
-	f := parse(t, "version: 1\nservices: { auth: {}, outbox: { scope: instance }, core: {} }\n"+
+	f := parse(t, "version: 1\nservices: { bus: {}, auth: {}, outbox: { scope: instance }, core: {} }\n"+
 		"tenants: { a: {}, b: { legacy: { dsn: '${B}' } }, c: { legacy: { dsn: '${C}', mapping: c.yaml } }, d: { legacy: { dsn: '${D}' }, services: [core] } }\n")
 	for name, want := range map[tenant.Name][]string{"a": {"auth", "core"}, "b": nil, "c": {"auth", "core"}, "d": {"core"}} {
 		spec, err := f.Tenant(name)

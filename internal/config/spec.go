@@ -47,7 +47,7 @@ func (f *File) servicesOf(t *declaredTenant) []string {
 	var names []string
 	for i := range f.doc.Services.entries {
 		e := &f.doc.Services.entries[i]
-		if t.Services == nil && e.Value.Scope != string(ScopeInstance) || slices.Contains(t.Services, e.Name) {
+		if t.Services == nil && e.Value.scope(e.Name) != ScopeInstance || slices.Contains(t.Services, e.Name) {
 			names = append(names, e.Name)
 		}
 	}

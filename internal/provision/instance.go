@@ -56,6 +56,13 @@ func (p *Provisioner) prepare(ctx context.Context, conn *pgx.Conn) error {
 	if err := stream.Prepare(ctx, conn, p.Streams...); err != nil {
 		return err
 	}
+	if err := p.prepareRoles(ctx, conn); err != nil {
+		return err
+	}
+	return p.prepareShared(ctx, conn)
+}
+
+func (p *Provisioner) prepareRoles(ctx context.Context, conn *pgx.Conn) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		// Processes that prepare at once do it one after the other; the later ones find it done.
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, 0))`, "tenantctl:prepare:"+p.RolePrefix); err != nil {
@@ -72,11 +79,14 @@ func (p *Provisioner) prepare(ctx context.Context, conn *pgx.Conn) error {
 // planInstance lists the statements that are missing.
 func (p *Provisioner) planInstance(ctx context.Context, tx pgx.Tx) ([]string, error) {
 	n := p.names
-	roles := []string{n.admin(), n.everyone()}
+	roles, schemas := []string{n.admin(), n.everyone()}, []string{Ext, InstanceSchema}
 	for _, s := range p.Streams {
 		roles = append(roles, n.owner(s.Service))
 	}
-	s, err := look(ctx, tx, roles, []string{Ext, InstanceSchema}, nil, nil)
+	for _, s := range p.shared {
+		roles, schemas = append(roles, n.owner(s.Service)), append(schemas, sharedSchema(s))
+	}
+	s, err := look(ctx, tx, roles, schemas, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +99,9 @@ func (p *Provisioner) planInstance(ctx context.Context, tx pgx.Tx) ([]string, er
 	if ext, there := s.schemas[Ext]; there && ext.Mark != n.markOf(shared) {
 		return nil, tenant.WithHint(fmt.Errorf("schema %q is there and %s: %w", Ext, whose(ext.Mark), tenant.ErrConflict),
 			"tenants find shared extensions in it: rename that schema")
+	}
+	if err := p.refuseOthersSchemas(s); err != nil {
+		return nil, err
 	}
 	var me, database string
 	var super, may bool
@@ -124,6 +137,10 @@ func (p *Provisioner) instanceSQL(s *seen, me, database string, super, adminMayC
 	}
 	if !maySee(s.schemas[Ext], n.everyone()) {
 		asAdmin = append(asAdmin, "grant usage on schema "+Ext+" to "+everyone)
+	}
+	for _, service := range p.shared {
+		asAdmin = append(asAdmin, p.ownerRole(s, n.owner(service.Service))...)
+		asAdmin = append(asAdmin, p.sharedSchemaSQL(s, service)...)
 	}
 	if !maySee(s.schemas[InstanceSchema], n.everyone()) {
 		asAdmin = append(asAdmin, "reset role", "grant usage on schema "+InstanceSchema+" to "+everyone)

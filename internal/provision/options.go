@@ -10,7 +10,6 @@ import (
 
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/stream"
-	"tenantctl/internal/tenant"
 )
 
 // Options say on which instance, with what, and for whom.
@@ -22,7 +21,8 @@ type Options struct {
 	RolePrefix string
 	// Control identifies the control database in the marks of what we make.
 	Control string
-	// Streams are the services' migrations in dependency order: all that a tenant may have.
+	// Streams are the services' migrations in dependency order. Those of scope instance are made once, by Prepare; afterwards the
+	// Provisioner's Streams are the others: all that a tenant may have.
 	Streams []*stream.Stream
 	// Versions are the versions that new tenants get, by service; one that isn't there gets the newest.
 	Versions map[string]uint64
@@ -49,7 +49,8 @@ type Provisioner struct {
 	names   names
 	pool    *pgxpool.Pool
 	streams map[string]*stream.Stream
-	major   int // of the server
+	shared  []*stream.Stream // of scope instance
+	major   int              // of the server
 
 	mu        sync.Mutex
 	prepared  bool
@@ -74,12 +75,15 @@ func Open(ctx context.Context, opts Options) (*Provisioner, error) {
 		streams: map[string]*stream.Stream{}, logins: map[string]bool{}, templates: map[string]*compiled{},
 	}
 	var services []string
+	p.Streams = nil
 	for _, s := range opts.Streams {
-		if s.Scope != stream.PerTenant {
-			return nil, fmt.Errorf("service %q: streams of scope %q can't be provisioned yet: %w", s.Service, s.Scope, tenant.ErrInvalid)
-		}
-		p.streams[s.Service] = s
 		services = append(services, s.Service)
+		if s.Scope == stream.PerInstance {
+			p.shared = append(p.shared, s)
+			continue
+		}
+		p.Streams = append(p.Streams, s)
+		p.streams[s.Service] = s
 	}
 	if err := p.names.check(services); err != nil {
 		return nil, err
