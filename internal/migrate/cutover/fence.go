@@ -94,7 +94,8 @@ func (f Fence) Check(ctx context.Context) (State, error) {
 	return f.standing(ctx, conn)
 }
 
-// Release takes the fence away and puts the database's setting back, in one transaction. It does nothing where none is.
+// Release takes the fence away and puts the database's setting back, in one transaction. Then it ends the sessions that began while
+// the fence stood: an application's pool would go on with connections that are read only by default. It does nothing where no fence is.
 func (f Fence) Release(ctx context.Context) error {
 	conn, err := f.Dial(ctx)
 	if err != nil {
@@ -115,7 +116,7 @@ func (f Fence) Release(ctx context.Context) error {
 		return fmt.Errorf("allow writes again: %w", err)
 	}
 	pause.Point(ctx, pause.FenceReleased)
-	return nil
+	return endSessions(ctx, conn)
 }
 
 // lost refuses to say that writes are allowed where somebody took the fence away by hand and left the database read only: what

@@ -93,10 +93,14 @@ func TestFenceGoesAsItCame(t *testing.T) {
 	require.ErrorIs(t, err, tenant.ErrConflict)
 	require.ErrorIs(t, other.Release(t.Context()), tenant.ErrConflict)
 
+	pooled := client(t, dsn)
+	require.Equal(t, "on", text(t, pooled, "show default_transaction_read_only"))
 	for range 2 { // released again, it is released
 		require.NoError(t, f.Release(t.Context()))
 	}
 	require.Equal(t, was, settings())
+	_, err = pooled.Exec(t.Context(), "select 1")
+	require.Error(t, err, "an application's pool must not go on with read-only sessions")
 	again := client(t, dsn)
 	_, err = again.Exec(t.Context(), "insert into plain values (1)")
 	require.NoError(t, err)
@@ -139,4 +143,10 @@ func TestFenceNamesWhoHoldsTheLock(t *testing.T) {
 	require.NoError(t, tx.Commit(t.Context()), "the client's transaction is not the one to die")
 	_, err = fence(dsn).Set(t.Context())
 	require.NoError(t, err)
+}
+
+func text(t *testing.T, conn *pgx.Conn, sql string) (found string) {
+	t.Helper()
+	require.NoError(t, conn.QueryRow(t.Context(), sql).Scan(&found))
+	return found
 }
