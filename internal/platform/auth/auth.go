@@ -112,9 +112,14 @@ func New(opts Options) (*service.Service, error) {
 
 // getKeys answers with the public keys. They may be kept for as long as a new key waits before it signs, and no longer.
 func (a *auth) getKeys(*service.Request) (service.Response, error) {
-	response := service.JSON(http.StatusOK, a.keys.KeySet())
+	return PublicKeys(a.keys), nil
+}
+
+// PublicKeys answers with the public keys of a keyring.
+func PublicKeys(keys *token.Keyring) service.Response {
+	response := service.JSON(http.StatusOK, keys.KeySet())
 	response.Header = http.Header{"Cache-Control": {"public, max-age=" + strconv.Itoa(int(token.CacheTime.Seconds()))}}
-	return response, nil
+	return response
 }
 
 // tokens is a pair, as it is answered.
@@ -125,14 +130,14 @@ type tokens struct {
 	ExpiresIn    int    `json:"expiresIn"`
 }
 
-// pair signs an access token for what the user may do now, and the refresh token given.
-func (a *auth) pair(user Access, refresh token.Claims) (service.Response, error) {
+// Pair answers with an access token for what the user may do now, and the refresh token given.
+func Pair(keys *token.Keyring, user Access, refresh token.Claims) (service.Response, error) {
 	refresh.Use, refresh.Login = token.Refresh, user.Login
-	refreshToken, err := a.keys.Sign(refresh)
+	refreshToken, err := keys.Sign(refresh)
 	if err != nil {
 		return service.Response{}, err
 	}
-	accessToken, err := a.keys.Sign(token.Claims{Tenant: refresh.Tenant, Subject: user.ID, Login: user.Login, Permissions: user.Permissions, Use: token.Access})
+	accessToken, err := keys.Sign(token.Claims{Tenant: refresh.Tenant, Subject: user.ID, Login: user.Login, Permissions: user.Permissions, Use: token.Access})
 	if err != nil {
 		return service.Response{}, err
 	}

@@ -256,10 +256,11 @@ func TestLogInsSurviveASwitchOfTheRoute(t *testing.T) {
 	require.Equal(t, 18, claims.Generation)
 	require.Equal(t, "begun elsewhere", claims.Family)
 	b.refreshed(t, next.RefreshToken)
+	b.refreshed(t, sign(25, nil)) // went on at the monolith, while the client was back there
 	mallory := b.person(t, "a", "mallory", "user")
-	require.Equal(t, http.StatusUnauthorized, b.refresh(t, sign(19, func(c *token.Claims) { c.Subject = mallory.ID })).Status, "of another user")
-	require.Equal(t, http.StatusUnauthorized, b.refresh(t, sign(16, nil)).Status, "used before it came to us")
-	require.Equal(t, http.StatusUnauthorized, b.refresh(t, sign(19, nil)).Status, "so all of the family ended")
+	require.Equal(t, http.StatusUnauthorized, b.refresh(t, sign(26, func(c *token.Claims) { c.Subject = mallory.ID })).Status, "of another user")
+	require.Equal(t, http.StatusUnauthorized, b.refresh(t, sign(19, nil)).Status, "used before")
+	require.Equal(t, http.StatusUnauthorized, b.refresh(t, sign(26, nil)).Status, "so all of the family ended")
 
 	// A log-in that ends before it was ever seen here stays ended.
 	unseen := sign(3, func(c *token.Claims) { c.Family = "unseen" })

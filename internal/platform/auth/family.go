@@ -33,13 +33,13 @@ type outcome string
 
 const (
 	rotated outcome = "rotated"
-	reused  outcome = "reused"  // not the newest of its family, which is revoked by that
+	reused  outcome = "reused"  // older than the newest of its family, which is revoked by that
 	refused outcome = "refused" // revoked before, or issued before the user's log-ins were ended
 )
 
 // rotate exchanges a token: the family goes on to the next generation if this one is the newest. A family that isn't known, but
 // whose token is signed by us, was begun by the monolith or by a platform whose data is gone: it is taken over at the token's
-// generation.
+// generation. So is one whose token is ahead of what we know: it went on at the monolith while the route led there.
 func rotate(ctx context.Context, tx scope.Tx, c token.Claims) (outcome, error) {
 	var current bool
 	err := tx.QueryRow(ctx, `select sessions_from is null or sessions_from <= $2 from credentials where user_id = $1`, c.Subject, c.Issued).Scan(&current)
@@ -62,11 +62,11 @@ func rotate(ctx context.Context, tx scope.Tx, c token.Claims) (outcome, error) {
 	switch {
 	case revoked != nil || owner != c.Subject:
 		return refused, nil
-	case generation != c.Generation:
+	case generation > c.Generation:
 		_, err := tx.Exec(ctx, `update refresh_families set revoked = 'reuse' where family = $1`, c.Family)
 		return reused, err
 	}
-	_, err = tx.Exec(ctx, `update refresh_families set generation = generation + 1, expires_at = now() + $2::interval where family = $1`, c.Family, token.RefreshLife)
+	_, err = tx.Exec(ctx, `update refresh_families set generation = $3 + 1, expires_at = now() + $2::interval where family = $1`, c.Family, token.RefreshLife, c.Generation)
 	return rotated, err
 }
 

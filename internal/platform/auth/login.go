@@ -66,7 +66,7 @@ func (a *auth) login(r *service.Request) (service.Response, error) {
 	if err != nil {
 		return service.Response{}, err
 	}
-	return a.pair(user, family)
+	return Pair(a.keys, user, family)
 }
 
 // try is an attempt to prove who one is, with where it came from.

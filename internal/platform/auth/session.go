@@ -63,7 +63,7 @@ func (a *auth) refresh(r *service.Request) (service.Response, error) {
 	if found != rotated {
 		return service.Response{}, token.ErrInvalid
 	}
-	return a.pair(user, token.Claims{Tenant: t.Name, Subject: user.ID, Family: c.Family, Generation: c.Generation + 1})
+	return Pair(a.keys, user, token.Claims{Tenant: t.Name, Subject: user.ID, Family: c.Family, Generation: c.Generation + 1})
 }
 
 func (a *auth) logout(r *service.Request) (service.Response, error) {
@@ -124,7 +124,7 @@ func (a *auth) changePassword(r *service.Request) (service.Response, error) {
 	if err != nil {
 		return service.Response{}, err
 	}
-	return a.pair(user, family)
+	return Pair(a.keys, user, family)
 }
 
 type newPassword struct {

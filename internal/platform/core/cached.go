@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 
+	"tenantctl/internal/platform/resource"
 	"tenantctl/internal/platform/service"
 )
 
@@ -16,12 +17,12 @@ type remembered struct {
 }
 
 // cached remembers products: what every order and every page of a shop asks for, and few change.
-func (s *server) cached(of *resource, get service.Handler) service.Handler {
-	if of.table != "products" || s.cache == nil {
+func (s *server) cached(of *resource.Resource, get service.Handler) service.Handler {
+	if of.Table != "products" || s.cache == nil {
 		return get
 	}
 	return func(r *service.Request) (service.Response, error) {
-		value, err := s.cache.Get(r.Context(), r.Identity.Tenant, of.table, r.PathValue("key"), func(context.Context) ([]byte, error) {
+		value, err := s.cache.Get(r.Context(), r.Identity.Tenant, of.Table, r.PathValue("key"), func(context.Context) ([]byte, error) {
 			answer, err := get(r)
 			if err != nil {
 				return nil, err
@@ -44,13 +45,13 @@ func (s *server) cached(of *resource, get service.Handler) service.Handler {
 }
 
 // forget makes what is remembered unknown once a write is committed, and also where it isn't known whether it was.
-func (s *server) forget(of *resource, write service.Handler) service.Handler {
-	if of.table != "products" || s.cache == nil {
+func (s *server) forget(of *resource.Resource, write service.Handler) service.Handler {
+	if of.Table != "products" || s.cache == nil {
 		return write
 	}
 	return func(r *service.Request) (service.Response, error) {
 		answer, err := write(r)
-		s.cache.Forget(r.Context(), r.Identity.Tenant, of.table)
+		s.cache.Forget(r.Context(), r.Identity.Tenant, of.Table)
 		return answer, err
 	}
 }

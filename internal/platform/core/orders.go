@@ -16,9 +16,9 @@ const itemsSQL = `
 	left join products p on p.id = (i ->> 'product_id')::bigint`
 
 // setItems makes an order's lines those of the body, where it has any.
-func setItems(ctx context.Context, tx scope.Tx, of *resource, body map[string]json.RawMessage, key string) error {
+func setItems(ctx context.Context, tx scope.Tx, body map[string]json.RawMessage, key string) error {
 	items, is := body["items"]
-	if !is || of.table != "orders" {
+	if !is {
 		return nil
 	}
 	if _, err := tx.Exec(ctx, `delete from order_items where order_id = $1::bigint`, key); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"tenantctl/internal/platform/cache"
 	"tenantctl/internal/platform/idempotency"
+	"tenantctl/internal/platform/resource"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 )
@@ -33,12 +34,7 @@ type Options struct {
 }
 
 // server answers core's operations.
-type server struct {
-	pools  *scope.Pools
-	writes idempotency.Writes
-	cache  *cache.Cache
-	log    *slog.Logger
-}
+type server struct{ cache *cache.Cache }
 
 // New makes the service.
 func New(opts Options) (*service.Service, error) {
@@ -62,14 +58,12 @@ func New(opts Options) (*service.Service, error) {
 }
 
 func handlers(opts Options) map[string]service.Handler {
-	s := &server{
-		pools: opts.Pools, cache: opts.Cache, log: opts.Log,
-		writes: idempotency.Writes{Pools: opts.Pools, Service: Service, Since: withIdempotency},
-	}
+	s := &server{cache: opts.Cache}
+	writes := idempotency.Writes{Store: opts.Pools, Service: Service, Since: withIdempotency}
 	all := map[string]service.Handler{}
 	add := func(id string, since uint64, handle service.Handler) { all[id] = from(since, handle) }
 	for _, of := range []struct {
-		*resource
+		*resource.Resource
 		one, many string
 		since     uint64
 	}{
@@ -78,11 +72,11 @@ func handlers(opts Options) map[string]service.Handler {
 		{orders(), "Order", "Orders", Oldest},
 		{invoices(), "Invoice", "Invoices", withInvoices},
 	} {
-		add("list"+of.many, of.since, s.list(of.resource))
-		add("get"+of.one, of.since, s.cached(of.resource, s.get(of.resource)))
-		add("create"+of.one, of.since, s.writes.Handler(s.create(of.resource)))
-		add("change"+of.one, of.since, s.forget(of.resource, s.writes.Handler(s.change(of.resource))))
-		add("delete"+of.one, of.since, s.forget(of.resource, s.writes.Handler(s.remove(of.resource))))
+		add("list"+of.many, of.since, of.List(opts.Pools))
+		add("get"+of.one, of.since, s.cached(of.Resource, of.Get(opts.Pools)))
+		add("create"+of.one, of.since, writes.Handler(of.Create))
+		add("change"+of.one, of.since, s.forget(of.Resource, writes.Handler(of.Change)))
+		add("delete"+of.one, of.since, s.forget(of.Resource, writes.Handler(of.Remove)))
 	}
 	return all
 }

@@ -27,11 +27,39 @@ const (
 	maxKey = 255
 )
 
+// Store runs transactions of a tenant; scope.Pools does.
+type Store interface {
+	Tx(ctx context.Context, t scope.Tenant, do func(context.Context, scope.Tx) error) error
+}
+
 // Writes makes handlers of operations that write.
 type Writes struct {
-	Pools   *scope.Pools
+	Store   Store
 	Service string
-	Since   uint64 // the version of the service's stream that brings the table
+	Since   uint64     // the version of the service's stream that brings the table
+	Keys    Statements // the zero value: those of the table <service>_idempotency
+}
+
+// Statements are how keys are kept, where they aren't in a table of their own. $1 is whose key it is, $2 the key.
+type Statements struct {
+	Purge  string // takes some away that are over a day old; it has no parameters
+	Take   string // writes the key down with $3, the request's digest; answers with true where it wasn't there
+	Keep   string // writes the answer down: $3 its status, $4 its header as JSON, $5 its body or null
+	Replay string // reads digest, status, header and body
+}
+
+func (w Writes) statements() Statements {
+	if w.Keys != (Statements{}) {
+		return w.Keys
+	}
+	table := postgres.Ident(w.Service + "_idempotency")
+	return Statements{
+		Purge: `delete from ` + table + ` where ctid = any (array(select ctid from ` + table + `
+			where created_at < now() - interval '24 hours' order by created_at limit 20 for update skip locked))`,
+		Take:   `insert into ` + table + ` (subject, key, request) values ($1, $2, $3) on conflict do nothing returning true`,
+		Keep:   `update ` + table + ` set status = $3, header = $4::jsonb, body = $5 where subject = $1 and key = $2`,
+		Replay: `select request, status, header::text, body from ` + table + ` where subject = $1 and key = $2`,
+	}
 }
 
 // Do is a write in a transaction of the caller's tenant. An error undoes it.
@@ -45,7 +73,7 @@ func (w Writes) Handler(do Do) service.Handler {
 		if err != nil {
 			return answer, err
 		}
-		err = w.Pools.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) error {
+		err = w.Store.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) error {
 			if key == "" {
 				answer, err = do(ctx, r, tx)
 			} else {
@@ -85,8 +113,6 @@ func printable(key string) bool {
 	return true
 }
 
-func (w Writes) table() string { return postgres.Ident(w.Service + "_idempotency") }
-
 // once takes the key, or answers as it was answered before.
 func (w Writes) once(ctx context.Context, r *service.Request, tx scope.Tx, key string, do Do) (service.Response, error) {
 	request := hash(r)
@@ -107,9 +133,8 @@ func (w Writes) once(ctx context.Context, r *service.Request, tx scope.Tx, key s
 // take writes the key down, which waits for another transaction that does the same. Some that are over a day old go on the way.
 func (w Writes) take(ctx context.Context, tx scope.Tx, subject, key string, request []byte) (mine bool, err error) {
 	batch := &pgx.Batch{}
-	batch.Queue(`delete from ` + w.table() + ` where ctid = any (array(select ctid from ` + w.table() + `
-		where created_at < now() - interval '24 hours' order by created_at limit 20 for update skip locked))`)
-	batch.Queue(`insert into `+w.table()+` (subject, key, request) values ($1, $2, $3) on conflict do nothing returning true`, subject, key, request).
+	batch.Queue(w.statements().Purge)
+	batch.Queue(w.statements().Take, subject, key, request).
 		QueryRow(func(row pgx.Row) error {
 			if err := row.Scan(&mine); !errors.Is(err, pgx.ErrNoRows) {
 				return err
@@ -139,8 +164,7 @@ func (w Writes) keep(ctx context.Context, tx scope.Tx, subject, key string, answ
 	if err != nil {
 		return answer, fmt.Errorf("encode the answer: %w", err)
 	}
-	_, err = tx.Exec(ctx, `update `+w.table()+` set status = $3, header = $4::jsonb, body = $5 where subject = $1 and key = $2`,
-		subject, key, answer.Status, string(header), body)
+	_, err = tx.Exec(ctx, w.statements().Keep, subject, key, answer.Status, string(header), body)
 	if err != nil {
 		return answer, fmt.Errorf("keep the answer: %w", err)
 	}
@@ -151,8 +175,7 @@ func (w Writes) replay(ctx context.Context, tx scope.Tx, subject, key string, re
 	var before, body []byte
 	var header string
 	answer := service.Response{Header: http.Header{}}
-	err := tx.QueryRow(ctx, `select request, status, header::text, body from `+w.table()+` where subject = $1 and key = $2`, subject, key).
-		Scan(&before, &answer.Status, &header, &body)
+	err := tx.QueryRow(ctx, w.statements().Replay, subject, key).Scan(&before, &answer.Status, &header, &body)
 	if err != nil {
 		return answer, fmt.Errorf("read the answer: %w", err)
 	}

@@ -52,7 +52,7 @@ func open(t *testing.T) *shop {
 	var err error
 	s.keys, err = token.OpenKeyring(t.TempDir(), token.KeyringOptions{})
 	require.NoError(t, err)
-	writes := idempotency.Writes{Pools: s.Pools(t, scope.PoolOptions{MaxConns: 8, Share: 8}), Service: "core", Since: 7}
+	writes := idempotency.Writes{Store: s.Pools(t, scope.PoolOptions{MaxConns: 8, Share: 8}), Service: "core", Since: 7}
 	made, err := service.New(service.Options{
 		Version: service.Version{Service: "shop"}, Description: []byte(description),
 		Authorize: &scope.Authorizer{Tenants: s.Directory(t), Verifier: s.keys},

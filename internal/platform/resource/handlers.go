@@ -1,4 +1,4 @@
-package core
+package resource
 
 import (
 	"context"
@@ -12,7 +12,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tenantctl/internal/platform/idempotency"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 )
@@ -23,50 +22,44 @@ type row struct {
 	key string
 }
 
-func (s *server) list(of *resource) service.Handler {
-	names := slices.Sorted(maps.Keys(of.filters))
-	return func(r *service.Request) (service.Response, error) {
-		limit, err := service.PageSize(r)
-		if err != nil {
-			return service.Response{}, err
-		}
-		var after string
-		given, err := service.Cursor(r, &after)
-		if err != nil {
-			return service.Response{}, err
-		}
-		args, used := []any{nil, limit + 1}, []string{}
-		if given {
-			args[0] = after
-		}
+// Store runs reads and transactions of a tenant; scope.Pools does.
+type Store interface {
+	Read(ctx context.Context, t scope.Tenant, queue func(*pgx.Batch)) error
+	Tx(ctx context.Context, t scope.Tenant, do func(context.Context, scope.Tx) error) error
+}
+
+// List answers with a page of the rows.
+func (r *Resource) List(store Store) service.Handler {
+	names := slices.Sorted(maps.Keys(r.Filters))
+	return func(request *service.Request) (service.Response, error) {
+		args, used := []any{nil, 0}, []string{}
 		for _, name := range names {
-			if value := r.Query(name); value != "" {
+			if value := request.Query(name); value != "" {
 				args, used = append(args, value), append(used, name)
 			}
 		}
-		var found []row
-		err = s.pools.Read(r.Context(), r.Identity.Tenant, func(b *pgx.Batch) {
-			b.Queue(of.list(used), args...).Query(func(rows pgx.Rows) error {
-				found, err = pgx.CollectRows(rows, func(from pgx.CollectableRow) (one row, err error) {
-					err = from.Scan(&one.RawMessage, &one.key)
-					return one, err
+		return service.List(request, func(limit int, after *string) (found []row, err error) {
+			args[0], args[1] = after, limit
+			err = store.Read(request.Context(), request.Identity.Tenant, func(b *pgx.Batch) {
+				b.Queue(r.list(used), args...).Query(func(rows pgx.Rows) error {
+					found, err = pgx.CollectRows(rows, func(from pgx.CollectableRow) (one row, err error) {
+						err = from.Scan(&one.RawMessage, &one.key)
+						return one, err
+					})
+					return err
 				})
-				return err
 			})
-		})
-		if err != nil {
-			return service.Response{}, err
-		}
-		page, err := service.Paged(found, limit, func(last row) any { return last.key })
-		return service.JSON(http.StatusOK, page), err
+			return found, err
+		}, func(last row) string { return last.key })
 	}
 }
 
-func (s *server) get(of *resource) service.Handler {
-	return func(r *service.Request) (answer service.Response, err error) {
-		err = s.pools.Read(r.Context(), r.Identity.Tenant, func(b *pgx.Batch) {
-			b.Queue(of.one(), r.PathValue("key")).QueryRow(func(found pgx.Row) error {
-				answer, err = of.scan(http.StatusOK, found)
+// Get answers with one row and its version, by the path's key.
+func (r *Resource) Get(store Store) service.Handler {
+	return func(request *service.Request) (answer service.Response, err error) {
+		err = store.Read(request.Context(), request.Identity.Tenant, func(b *pgx.Batch) {
+			b.Queue(r.one(), request.PathValue("key")).QueryRow(func(found pgx.Row) error {
+				answer, err = r.scan(http.StatusOK, found)
 				return err
 			})
 		})
@@ -75,84 +68,88 @@ func (s *server) get(of *resource) service.Handler {
 }
 
 // scan makes an answer of a row that one() selected.
-func (r *resource) scan(status int, found pgx.Row) (service.Response, error) {
+func (r *Resource) scan(status int, found pgx.Row) (service.Response, error) {
 	var body json.RawMessage
 	var version string
 	err := found.Scan(&body, &version)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return service.Response{}, service.NotFound(r.what)
+		return service.Response{}, service.NotFound(r.What)
 	}
 	return service.Response{Status: status, Header: http.Header{"Etag": {`"` + version + `"`}}, Body: body}, err
 }
 
-func (s *server) create(of *resource) idempotency.Do {
-	return func(ctx context.Context, r *service.Request, tx scope.Tx) (service.Response, error) {
-		body, err := members(r)
-		if err != nil {
-			return service.Response{}, err
-		}
-		var key string
-		if err := tx.QueryRow(ctx, of.insert(of.given(body)), string(r.Body())).Scan(&key); err != nil {
-			return service.Response{}, err
-		}
-		if err := setItems(ctx, tx, of, body, key); err != nil {
-			return service.Response{}, err
-		}
-		answer, err := of.scan(http.StatusCreated, tx.QueryRow(ctx, of.one(), key))
-		if err == nil {
-			answer.Header.Set("Location", r.URL.Path+"/"+url.PathEscape(key))
-		}
-		return answer, err
+// Create makes a row of the body.
+func (r *Resource) Create(ctx context.Context, request *service.Request, tx scope.Tx) (service.Response, error) {
+	body, err := r.body(request)
+	if err != nil {
+		return service.Response{}, err
 	}
+	var key string
+	if err := tx.QueryRow(ctx, r.insert(r.given(body)), string(request.Body())).Scan(&key); err != nil {
+		return service.Response{}, err
+	}
+	if err := r.after(ctx, tx, body, key); err != nil {
+		return service.Response{}, err
+	}
+	answer, err := r.scan(http.StatusCreated, tx.QueryRow(ctx, r.one(), key))
+	if err == nil {
+		answer.Header.Set("Location", request.URL.Path+"/"+url.PathEscape(key))
+	}
+	return answer, err
 }
 
-func (s *server) change(of *resource) idempotency.Do {
-	return func(ctx context.Context, r *service.Request, tx scope.Tx) (service.Response, error) {
-		body, err := members(r)
-		if err != nil {
-			return service.Response{}, err
-		}
-		key := r.PathValue("key")
-		tag, err := tx.Exec(ctx, of.update(of.given(body)), string(r.Body()), key, versions(r))
-		if err != nil {
-			return service.Response{}, err
-		}
-		if tag.RowsAffected() == 0 {
-			return service.Response{}, of.missed(ctx, r, tx)
-		}
-		if err := setItems(ctx, tx, of, body, key); err != nil {
-			return service.Response{}, err
-		}
-		if code, is := body[of.key]; is {
-			if err := json.Unmarshal(code, &key); err != nil {
-				return service.Response{}, err
-			}
-		}
-		return of.scan(http.StatusOK, tx.QueryRow(ctx, of.one(), key))
+// Change changes what the body has of a row.
+func (r *Resource) Change(ctx context.Context, request *service.Request, tx scope.Tx) (service.Response, error) {
+	body, err := r.body(request)
+	if err != nil {
+		return service.Response{}, err
 	}
+	key := request.PathValue("key")
+	tag, err := tx.Exec(ctx, r.update(r.given(body)), string(request.Body()), key, versions(request))
+	if err != nil {
+		return service.Response{}, err
+	}
+	if tag.RowsAffected() == 0 {
+		return service.Response{}, r.missed(ctx, request, tx)
+	}
+	if err := r.after(ctx, tx, body, key); err != nil {
+		return service.Response{}, err
+	}
+	if renamed, is := body[r.KeyName]; is {
+		if err := json.Unmarshal(renamed, &key); err != nil {
+			return service.Response{}, err
+		}
+	}
+	return r.scan(http.StatusOK, tx.QueryRow(ctx, r.one(), key))
 }
 
-func (s *server) remove(of *resource) idempotency.Do {
-	return func(ctx context.Context, r *service.Request, tx scope.Tx) (service.Response, error) {
-		tag, err := tx.Exec(ctx, of.remove(), nil, r.PathValue("key"), versions(r))
-		if err == nil && tag.RowsAffected() == 0 {
-			err = of.missed(ctx, r, tx)
-		}
-		return service.NoContent(), err
+// Remove deletes a row.
+func (r *Resource) Remove(ctx context.Context, request *service.Request, tx scope.Tx) (service.Response, error) {
+	tag, err := tx.Exec(ctx, r.remove(), nil, request.PathValue("key"), versions(request))
+	if err == nil && tag.RowsAffected() == 0 {
+		err = r.missed(ctx, request, tx)
 	}
+	return service.NoContent(), err
+}
+
+func (r *Resource) after(ctx context.Context, tx scope.Tx, body map[string]json.RawMessage, key string) error {
+	if r.After == nil {
+		return nil
+	}
+	return r.After(ctx, tx, body, key)
 }
 
 // missed tells why nothing matched.
-func (r *resource) missed(ctx context.Context, request *service.Request, tx scope.Tx) error {
+func (r *Resource) missed(ctx context.Context, request *service.Request, tx scope.Tx) error {
 	answer, err := r.scan(http.StatusOK, tx.QueryRow(ctx, r.one(), request.PathValue("key")))
 	if err != nil {
 		return err
 	}
 	seen, now := versions(request), strings.Trim(answer.Header.Get("Etag"), `"`)
 	if seen != nil && !slices.Contains(seen, now) {
-		return service.Refuse(http.StatusPreconditionFailed, "changed", "the %s has changed since it was read", r.what)
+		return service.Refuse(http.StatusPreconditionFailed, "changed", "the %s has changed since it was read", r.What)
 	}
-	return service.Refuse(http.StatusConflict, "conflict", "%s", r.keepWhy)
+	return service.Refuse(http.StatusConflict, "conflict", "%s", r.KeepWhy)
 }
 
 // versions are those that If-Match names; nil where any will do.
@@ -172,8 +169,22 @@ func versions(r *service.Request) []string {
 	return list
 }
 
-// members are the body's.
-func members(r *service.Request) (map[string]json.RawMessage, error) {
+// body is the request's, by its members. What the table has no place for is refused, unless it says what is so anyway.
+func (r *Resource) body(request *service.Request) (map[string]json.RawMessage, error) {
 	body := map[string]json.RawMessage{}
-	return body, r.Decode(&body)
+	if err := request.Decode(&body); err != nil {
+		return nil, err
+	}
+	var refused []service.Field
+	for _, c := range r.Columns {
+		if value, is := body[c.Name]; is && c.Only != nil && !slices.Contains(c.Only, string(value)) {
+			refused = append(refused, service.Field{At: "/" + c.Name, Detail: "can't be kept here"})
+		}
+	}
+	if len(refused) > 0 {
+		p := service.Refuse(http.StatusUnprocessableEntity, "not-kept", "this application has no place for a part of the %s", r.What)
+		p.Fields = refused
+		return nil, p
+	}
+	return body, nil
 }

@@ -1,120 +1,178 @@
-package core
+// Package resource answers the usual operations on a table: list, get, create, change, delete. A Resource says how its rows look to
+// callers, as SQL, so that one API can stand over tables of different shapes. Whose rows they are is the Store's to know.
+package resource
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+
+	"tenantctl/internal/platform/scope"
 )
 
-// kind is how a column's value is written in JSON and read from it.
-type kind string
+// Kind is how a column's value is written in JSON and read from it.
+type Kind string
 
+// The kinds of columns.
 const (
-	text    kind = "text"
-	number  kind = "numeric" // a string in JSON: a client's float would round it
-	integer kind = "integer"
-	big     kind = "bigint"
-	moment  kind = "timestamptz"
-	day     kind = "date"
-	object  kind = "jsonb"
+	Text    Kind = "text"
+	Number  Kind = "numeric" // a string in JSON: a client's float would round it
+	Integer Kind = "integer"
+	Big     Kind = "bigint"
+	Moment  Kind = "timestamptz"
+	Day     Kind = "date"
+	Object  Kind = "jsonb"
 )
 
-// column is one that callers see, and may write unless it is fixed.
-type column struct {
-	name  string
-	kind  kind
-	fixed bool
+// Column is one that callers see, and may write unless it is fixed.
+type Column struct {
+	Name  string
+	Kind  Kind
+	Fixed bool
+	// Where the table has it otherwise than callers see it:
+	Read   string // SQL over the row r; empty: the column of that name
+	Target string // the column that is written, as SQL writes it; empty: Name
+	Write  string // SQL that makes its value of %s, a text; empty: a cast to Kind
+	// Only, where it isn't nil, says that the table has no such column: these values of JSON may be given, and nothing is done with them.
+	Only []string
 }
 
-// resource is a table as callers see it. Its statements name every column: tenants are at different versions of it.
-type resource struct {
-	table   string
-	what    string // one of it, for people
-	key     string
-	keyKind kind
-	columns []column
-	extra   string            // further members of one that is read alone: SQL over its row r
-	filters map[string]string // parameters of a list, and the columns that must be equal to them
-	keep    string            // which rows must not be deleted: SQL over its row r, and why
-	keepWhy string
+// Resource is a table as callers see it. Its statements name every column: tenants are at different versions of it.
+type Resource struct {
+	Table   string // as SQL writes it
+	What    string // one of it, for people
+	Key     string // SQL over the row r, by which lists are ordered, too
+	KeyKind Kind
+	KeyName string // the column in which callers see the key
+	Find    string // SQL: is %s, a text, the key of the row r? Empty: Key equals it, cast to KeyKind
+	There   string // SQL over the row r: which rows there are; empty: all
+	Columns []Column
+	Extra   string            // further members of one that is read alone: SQL over the row r
+	Filters map[string]string // parameters of a list, and SQL over the row r and %s, their value
+	Touch   string            // SQL that is set with every change; empty: nothing
+	Delete  string            // SQL that is set instead of deleting the row; empty: it is deleted
+	Keep    string            // which rows must not be deleted: SQL over the row r, and why
+	KeepWhy string
+	// After does what else belongs to a write, in its transaction.
+	After func(ctx context.Context, tx scope.Tx, body map[string]json.RawMessage, key string) error
+}
+
+func (r *Resource) there() string {
+	if r.There == "" {
+		return ""
+	}
+	return " and " + r.There
+}
+
+func (r *Resource) find(parameter string) string {
+	if r.Find != "" {
+		return fmt.Sprintf(r.Find, parameter)
+	}
+	return r.Key + " = " + parameter + "::" + string(r.KeyKind)
 }
 
 // shown is a row as JSON. PostgreSQL makes it, so that nothing is decoded only to be encoded again.
-func (r *resource) shown(alone bool) string {
-	parts := make([]string, 0, len(r.columns))
-	for _, c := range r.columns {
-		value := "r." + c.name
-		if c.kind == number {
-			value += "::text"
+func (r *Resource) shown(alone bool) string {
+	parts := make([]string, 0, len(r.Columns))
+	for _, c := range r.Columns {
+		value := c.Read
+		if value == "" {
+			value = "r." + c.Name
 		}
-		parts = append(parts, "'"+c.name+"', "+value)
+		if c.Kind == Number {
+			value = "(" + value + ")::text"
+		}
+		parts = append(parts, "'"+c.Name+"', "+value)
 	}
 	sql := "json_build_object(" + strings.Join(parts, ", ") + ")"
-	if alone && r.extra != "" {
-		sql = "(" + sql + "::jsonb || " + r.extra + ")"
+	if alone && r.Extra != "" {
+		sql = "(" + sql + "::jsonb || " + r.Extra + ")"
 	}
 	return sql + "::text"
 }
 
 // one selects a row by its key, with what tells its versions apart.
-func (r *resource) one() string {
-	return fmt.Sprintf("select %s, r.xmin::text from %s r where r.%s = $1::%s", r.shown(true), r.table, r.key, r.keyKind)
+func (r *Resource) one() string {
+	return fmt.Sprintf("select %s, r.xmin::text from %s r where %s%s", r.shown(true), r.Table, r.find("$1"), r.there())
 }
 
 // list selects a page. $1 is the last key before it or null, $2 how many; the filters' values follow.
-func (r *resource) list(filters []string) string {
-	sql := fmt.Sprintf("select %s, r.%s::text from %s r where ($1::%s is null or r.%s > $1::%s)", r.shown(false), r.key, r.table, r.keyKind, r.key, r.keyKind)
+func (r *Resource) list(filters []string) string {
+	sql := fmt.Sprintf("select %s, (%s)::text from %s r where ($1::%s is null or %s > $1::%s)%s",
+		r.shown(false), r.Key, r.Table, r.KeyKind, r.Key, r.KeyKind, r.there())
 	for i, name := range filters {
-		sql += fmt.Sprintf(" and r.%s = $%d", r.filters[name], i+3)
+		sql += " and " + fmt.Sprintf(r.Filters[name], fmt.Sprintf("$%d", i+3))
 	}
-	return sql + fmt.Sprintf(" order by r.%s limit $2::int", r.key)
+	return sql + fmt.Sprintf(" order by %s limit $2::int", r.Key)
 }
 
 // given are the columns that a body has and a caller may write.
-func (r *resource) given(body map[string]json.RawMessage) []column {
-	return slices.DeleteFunc(slices.Clone(r.columns), func(c column) bool {
-		_, is := body[c.name]
-		return !is || c.fixed
+func (r *Resource) given(body map[string]json.RawMessage) []Column {
+	return slices.DeleteFunc(slices.Clone(r.Columns), func(c Column) bool {
+		_, is := body[c.Name]
+		return !is || c.Fixed || c.Only != nil
 	})
 }
 
-// value reads a column from the body, which is parameter $1.
-func (c column) value() string {
-	if c.kind == object {
-		return fmt.Sprintf("nullif($1::jsonb -> '%s', 'null')", c.name)
+// set is the column that is written, and its value, read from the body, which is parameter $1.
+func (c Column) set() (column, value string) {
+	column = c.Target
+	if column == "" {
+		column = c.Name
 	}
-	return fmt.Sprintf("($1::jsonb ->> '%s')::%s", c.name, c.kind)
+	switch {
+	case c.Write != "":
+		return column, fmt.Sprintf(c.Write, "($1::jsonb ->> '"+c.Name+"')")
+	case c.Kind == Object:
+		return column, fmt.Sprintf("nullif($1::jsonb -> '%s', 'null')", c.Name)
+	}
+	return column, fmt.Sprintf("($1::jsonb ->> '%s')::%s", c.Name, c.Kind)
 }
 
 // insert makes a row of what is given, and leaves the rest to the table's defaults. It returns the key.
-func (r *resource) insert(given []column) string {
+func (r *Resource) insert(given []Column) string {
 	names, values := make([]string, 0, len(given)), make([]string, 0, len(given))
 	for _, c := range given {
-		names, values = append(names, c.name), append(values, c.value())
+		name, value := c.set()
+		names, values = append(names, name), append(values, value)
 	}
-	return fmt.Sprintf("insert into %s (%s) select %s returning %s::text", r.table, strings.Join(names, ", "), strings.Join(values, ", "), r.key)
+	return fmt.Sprintf("insert into %s as r (%s) select %s returning (%s)::text", r.Table, strings.Join(names, ", "), strings.Join(values, ", "), r.Key)
 }
 
 // matching is a condition on a row: key $2, and, unless $3 is null, one of the versions that the caller has seen.
-func (r *resource) matching() string {
-	return fmt.Sprintf("r.%s = $2::%s and ($3::text[] is null or r.xmin::text = any ($3::text[]))", r.key, r.keyKind)
+func (r *Resource) matching() string {
+	return r.find("$2") + r.there() + " and ($3::text[] is null or r.xmin::text = any ($3::text[]))"
 }
 
 // update changes what is given of the row that matches. It counts 0 where there is none.
-func (r *resource) update(given []column) string {
-	sets := []string{"updated_at = clock_timestamp()"}
-	for _, c := range given {
-		sets = append(sets, c.name+" = "+c.value())
+func (r *Resource) update(given []Column) string {
+	var sets []string
+	if r.Touch != "" {
+		sets = append(sets, r.Touch)
 	}
-	return fmt.Sprintf("update %s r set %s where %s and $1::jsonb is not null", r.table, strings.Join(sets, ", "), r.matching())
+	for _, c := range given {
+		column, value := c.set()
+		sets = append(sets, column+" = "+value)
+	}
+	if len(sets) == 0 { // nothing of the row itself changes, but it is another version of it
+		column, _, _ := strings.Cut(r.Key, "::")
+		column = strings.TrimPrefix(column, "r.")
+		sets = append(sets, column+" = r."+column)
+	}
+	return fmt.Sprintf("update %s r set %s where %s and $1::jsonb is not null", r.Table, strings.Join(sets, ", "), r.matching())
 }
 
 // remove deletes the row that matches. Parameter $1 isn't used, so that matching is the same everywhere.
-func (r *resource) remove() string {
-	sql := fmt.Sprintf("delete from %s r where %s and $1::text is null", r.table, r.matching())
-	if r.keep != "" {
-		sql += " and not (" + r.keep + ")"
+func (r *Resource) remove() string {
+	sql := "delete from " + r.Table + " r"
+	if r.Delete != "" {
+		sql = "update " + r.Table + " r set " + r.Delete
+	}
+	sql += " where " + r.matching() + " and $1::text is null"
+	if r.Keep != "" {
+		sql += " and not (" + r.Keep + ")"
 	}
 	return sql
 }

@@ -18,8 +18,31 @@ const (
 	largestPage = 500
 )
 
-// PageSize is how many items the caller wants: parameter limit, 1 to 500, 50 where it isn't given.
-func PageSize(r *Request) (int, error) {
+// List answers with a page of a list: read is given how many items it may return and the key of the last one before the page,
+// nil at the beginning; key is an item's.
+func List[T, K any](r *Request, read func(limit int, after *K) ([]T, error), key func(T) K) (Response, error) {
+	limit, err := pageSize(r)
+	if err != nil {
+		return Response{}, err
+	}
+	after := new(K)
+	given, err := cursor(r, after)
+	if err != nil {
+		return Response{}, err
+	}
+	if !given {
+		after = nil
+	}
+	found, err := read(limit+1, after) // one more, to know whether there are more
+	if err != nil {
+		return Response{}, err
+	}
+	page, err := paged(found, limit, func(last T) any { return key(last) })
+	return JSON(http.StatusOK, page), err
+}
+
+// pageSize is how many items the caller wants: parameter limit, 1 to 500, 50 where it isn't given.
+func pageSize(r *Request) (int, error) {
 	text := r.Query("limit")
 	if text == "" {
 		return defaultPage, nil
@@ -31,9 +54,9 @@ func PageSize(r *Request) (int, error) {
 	return limit, nil
 }
 
-// Cursor reads where a page begins into the key of the last item before it: parameter after, as Paged made it. It tells whether
+// cursor reads where a page begins into the key of the last item before it: parameter after, as paged made it. It tells whether
 // there is one.
-func Cursor(r *Request, key any) (bool, error) {
+func cursor(r *Request, key any) (bool, error) {
 	text := r.Query("after")
 	if text == "" {
 		return false, nil
@@ -48,8 +71,8 @@ func Cursor(r *Request, key any) (bool, error) {
 	return true, nil
 }
 
-// Paged makes a page of items of which one more than the limit was read, to know whether there are more.
-func Paged[T any](items []T, limit int, key func(T) any) (Page[T], error) {
+// paged makes a page of items of which one more than the limit was read, to know whether there are more.
+func paged[T any](items []T, limit int, key func(T) any) (Page[T], error) {
 	page := Page[T]{Items: items}
 	if page.Items == nil {
 		page.Items = []T{}

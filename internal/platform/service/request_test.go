@@ -160,20 +160,16 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	b := setup(t, map[string]service.Handler{"listNotes": func(r *service.Request) (service.Response, error) {
-		limit, err := service.PageSize(r)
-		if err != nil {
-			return service.Response{}, err
-		}
-		var after int
-		if _, err := service.Cursor(r, &after); err != nil {
-			return service.Response{}, err
-		}
-		var items []int
-		for i := after + 1; i <= 5 && len(items) <= limit; i++ {
-			items = append(items, i)
-		}
-		page, err := service.Paged(items, limit, func(last int) any { return last })
-		return service.JSON(http.StatusOK, page), err
+		return service.List(r, func(limit int, after *int) (items []int, err error) {
+			first := 1
+			if after != nil {
+				first = *after + 1
+			}
+			for i := first; i <= 5 && len(items) < limit; i++ {
+				items = append(items, i)
+			}
+			return items, nil
+		}, func(last int) int { return last })
 	}})
 	header := bearer(b.token(t, "a", "*"))
 	next := base64.RawURLEncoding.EncodeToString([]byte("2"))

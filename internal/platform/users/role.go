@@ -24,26 +24,15 @@ const selectRole = `
 	from roles r`
 
 func (u *users) listRoles(r *service.Request) (service.Response, error) {
-	limit, err := service.PageSize(r)
-	if err != nil {
-		return service.Response{}, err
-	}
-	var after string
-	if _, err := service.Cursor(r, &after); err != nil {
-		return service.Response{}, err
-	}
-	var found []Role
-	err = u.store.Read(r.Context(), r.Identity.Tenant, func(b *pgx.Batch) {
-		b.Queue(selectRole+` where r.name > $1 order by r.name limit $2`, after, limit+1).Query(func(rows pgx.Rows) (err error) {
-			found, err = pgx.CollectRows(rows, pgx.RowToStructByName[Role])
-			return err
+	return service.List(r, func(limit int, after *string) (found []Role, err error) {
+		err = u.store.Read(r.Context(), r.Identity.Tenant, func(b *pgx.Batch) {
+			b.Queue(selectRole+` where r.name > coalesce($1, '') order by r.name limit $2`, after, limit).Query(func(rows pgx.Rows) (err error) {
+				found, err = pgx.CollectRows(rows, pgx.RowToStructByName[Role])
+				return err
+			})
 		})
-	})
-	if err != nil {
-		return service.Response{}, err
-	}
-	page, err := service.Paged(found, limit, func(role Role) any { return role.Name })
-	return service.JSON(http.StatusOK, page), err
+		return found, err
+	}, func(last Role) string { return last.Name })
 }
 
 func (u *users) getRole(r *service.Request) (service.Response, error) {

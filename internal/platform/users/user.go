@@ -67,29 +67,18 @@ func (u *users) getUser(r *service.Request) (service.Response, error) {
 }
 
 func (u *users) listUsers(r *service.Request) (service.Response, error) {
-	limit, err := service.PageSize(r)
-	if err != nil {
-		return service.Response{}, err
-	}
-	var after string
-	if _, err := service.Cursor(r, &after); err != nil {
-		return service.Response{}, err
-	}
-	var found []User
-	err = u.store.Read(r.Context(), r.Identity.Tenant, func(b *pgx.Batch) {
-		b.Queue(selectUser+`
-			where u.login > $1 and ($2 = '' or u.active = ($2 = 'true'))
-			  and ($3 = '' or exists (select from user_roles r where r.user_id = u.id and r.role = $3))
-			order by u.login limit $4`, after, r.Query("active"), r.Query("role"), limit+1).Query(func(rows pgx.Rows) (err error) {
-			found, err = pgx.CollectRows(rows, pgx.RowToStructByName[User])
-			return err
+	return service.List(r, func(limit int, after *string) (found []User, err error) {
+		err = u.store.Read(r.Context(), r.Identity.Tenant, func(b *pgx.Batch) {
+			b.Queue(selectUser+`
+				where u.login > coalesce($1, '') and ($2 = '' or u.active = ($2 = 'true'))
+				  and ($3 = '' or exists (select from user_roles r where r.user_id = u.id and r.role = $3))
+				order by u.login limit $4`, after, r.Query("active"), r.Query("role"), limit).Query(func(rows pgx.Rows) (err error) {
+				found, err = pgx.CollectRows(rows, pgx.RowToStructByName[User])
+				return err
+			})
 		})
-	})
-	if err != nil {
-		return service.Response{}, err
-	}
-	page, err := service.Paged(found, limit, func(user User) any { return user.Login })
-	return service.JSON(http.StatusOK, page), err
+		return found, err
+	}, func(last User) string { return last.Login })
 }
 
 // newUser is the body of createUser; userChange that of updateUser, where what isn't given stays.

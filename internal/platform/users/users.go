@@ -53,7 +53,7 @@ type users struct{ store *scope.Pools }
 // New makes the service.
 func New(opts Options) (*service.Service, error) {
 	u := &users{store: opts.Pools}
-	writes := idempotency.Writes{Pools: opts.Pools, Service: Service, Since: withIdempotency}
+	writes := idempotency.Writes{Store: opts.Pools, Service: Service, Since: withIdempotency}
 	return service.New(service.Options{
 		Version:     service.Version{Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: Serves()}},
 		Description: description,
