@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"tenantctl/internal/platform/auth"
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/gateway"
+	"tenantctl/internal/platform/legacy"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/platform/users"
@@ -32,9 +35,11 @@ type platform struct {
 	log       *slog.Logger
 	build     string
 	domain    string
+	client    tenant.Name // whose monolith runs here; empty: nobody's
 	records   *registry.Registry
 	directory *scope.Directory
 	own       map[string]string // where this process's services answer, by name
+	legacies  legacies
 
 	mu           sync.Mutex
 	provisioners map[string]*provision.Provisioner // by instance
@@ -49,6 +54,7 @@ type answering interface {
 type made struct {
 	answering
 	version service.Version
+	name    string // in the records; empty: the service's
 }
 
 type runnable struct {
@@ -58,7 +64,7 @@ type runnable struct {
 	said     registry.RunningService
 }
 
-func newPlatform(ctx context.Context, f *Factory, domain string) (*platform, error) {
+func newPlatform(ctx context.Context, f *Factory, opts *serveOptions) (*platform, error) {
 	file, err := f.Config()
 	if err != nil {
 		return nil, err
@@ -76,7 +82,7 @@ func newPlatform(ctx context.Context, f *Factory, domain string) (*platform, err
 		return nil, err
 	}
 	return &platform{
-		f: f, log: f.Log(), build: thisBuild().Version, domain: domain, records: records, directory: directory,
+		f: f, log: f.Log(), build: thisBuild().Version, domain: opts.Domain, client: tenant.Name(opts.Tenant), records: records, directory: directory,
 		own: map[string]string{}, provisioners: map[string]*provision.Provisioner{},
 	}, nil
 }
@@ -92,6 +98,8 @@ func (p *platform) service(ctx context.Context, name string) (made, error) {
 		return p.core(ctx)
 	case gateway.Service:
 		return p.gateway(ctx)
+	case legacy.Service:
+		return p.legacy(ctx)
 	}
 	return made{}, fmt.Errorf("service %q: %w", name, tenant.ErrNotFound)
 }
@@ -104,10 +112,14 @@ const (
 // run runs services until ctx is over or one of them fails.
 func (p *platform) run(ctx context.Context, list []runnable) error {
 	group, ctx := errgroup.WithContext(ctx)
-	// The directory outlives the word to end, since requests do.
+	// What requests are led by outlives the word to end, since requests do.
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	go p.directory.Run(following)
+	var followers sync.WaitGroup
+	defer func() { stop(); followers.Wait() }()
+	followers.Go(func() { p.directory.Run(following) })
+	if slices.ContainsFunc(list, func(r runnable) bool { return r.service.version.Service == gateway.Service }) {
+		followers.Go(func() { p.legacies.follow(following, p.records, p.log) })
+	}
 	// Who finds one of us ready finds all of us in the records.
 	for i := range list {
 		list[i].said = list[i].says()
@@ -127,7 +139,7 @@ func (p *platform) run(ctx context.Context, list []runnable) error {
 // says is what a service says of itself.
 func (r runnable) says() registry.RunningService {
 	said := registry.RunningService{
-		ID: rand.Text(), Service: r.service.version.Service, URL: r.url, Build: r.service.version.Build, Calls: r.service.version.Calls,
+		ID: rand.Text(), Service: cmp.Or(r.service.name, r.service.version.Service), URL: r.url, Build: r.service.version.Build, Calls: r.service.version.Calls,
 		Serves: map[string]registry.ServedRange{},
 	}
 	for stream, versions := range r.service.version.Serves {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"tenantctl/internal/platform/call"
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/gateway"
+	"tenantctl/internal/platform/legacy"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/platform/token"
@@ -95,16 +97,37 @@ func (p *platform) gateway(ctx context.Context) (made, error) {
 	}
 	g, err := gateway.New(gateway.Options{
 		Build: p.build, Directory: p.directory, Records: p.records, Verifier: verifier, Domain: p.domain, Services: backends,
-		LegacyURL: file.LegacyURL, Log: p.log,
+		LegacyURL: func(name tenant.Name) string { return cmp.Or(file.LegacyURL(name), p.legacies.url(name)) }, Log: p.log,
 	})
-	return made{g, service.Version{Service: gateway.Service, Build: p.build, Calls: []string{users.Service, auth.Service, core.Service}}}, err
+	if err != nil {
+		return made{}, err
+	}
+	return made{answering: g, version: g.Version()}, nil
+}
+
+// legacy makes a client's monolith.
+func (p *platform) legacy(ctx context.Context) (made, error) {
+	dsn, err := p.f.LegacyDSN(p.client)
+	if err != nil {
+		return made{}, err
+	}
+	keys, err := p.keys()
+	if err != nil {
+		return made{}, err
+	}
+	app, err := legacy.Open(ctx, legacy.Options{Build: p.build, Tenant: p.client, DSN: dsn, Keys: keys, Domain: p.domain, Log: p.log})
+	if err != nil {
+		return made{}, err
+	}
+	p.f.onClose(func(context.Context) { app.Close() })
+	return made{answering: app, version: app.Version, name: monolithOf(p.client)}, nil
 }
 
 func of(s *service.Service, err error) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	return made{s, s.Version}, nil
+	return made{answering: s, version: s.Version}, nil
 }
 
 // pools opens a service's connections to the cells that there are.

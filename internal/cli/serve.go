@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tenantctl/internal/platform/legacy"
 	"tenantctl/internal/tenant"
 )
 
@@ -17,6 +18,7 @@ type serveOptions struct {
 	Services []string // in the order of serviceOrder
 	Listen   string
 	Domain   string
+	Tenant   string // whose database the service legacy works on
 }
 
 const (
@@ -29,24 +31,31 @@ func newCmdServe(f *Factory, runF func(context.Context, *serveOptions) error) *c
 	cmd := &cobra.Command{
 		Use:   "serve SERVICE...|all",
 		Short: "Run services of the platform",
-		Long: `Run services of the platform until interrupted: ` + strings.Join(serviceOrder, ", ") + `.
+		Long: `Run services of the platform until interrupted: ` + strings.Join(allServices(), ", ") + `.
 
 With several of them, or "all", the gateway answers at --listen and the others at free ports of this machine, known to one another.
 A service that runs by itself finds the others by services.NAME.url in tenants.yaml, or by what they wrote into the control database
 (` + "`tenantctl services`" + ` shows it).
+
+"all" leaves out ` + legacy.Service + `: the old monolith, over one client's own database (legacy.dsn), with the platform's API as far as that schema goes. The
+gateway finds it by legacy.url, or by what it wrote into the control database.
 
 A request names its tenant by its token or, before it has one, by its host: TENANT.DOMAIN. Interrupted once, services say that they
 aren't ready, end the requests they have, and stop.`,
 		Example: `  tenantctl serve all
   tenantctl serve all --listen :8080 --domain example.com
   tenantctl serve core --listen 10.0.0.7:8081
+  tenantctl serve legacy --tenant client-x --listen 127.0.0.1:0
   curl --resolve client-x.localhost:8080:127.0.0.1 http://client-x.localhost:8080/v1/auth/login -H 'content-type: application/json' \
     -d '{"login": "ann", "password": "..."}'`,
-		ValidArgs: append(slices.Clone(serviceOrder), "all"),
+		ValidArgs: append(allServices(), "all"),
 		Args: func(cmd *cobra.Command, args []string) (err error) {
 			opts.Services, err = chosenServices(args)
 			if err != nil {
-				return usageError(cmd, "the services are: "+strings.Join(serviceOrder, ", ")+", or all of them: `tenantctl serve all`", "%v", err)
+				return usageError(cmd, "the services are: "+strings.Join(allServices(), ", ")+", or all of the platform's: `tenantctl serve all`", "%v", err)
+			}
+			if slices.Contains(opts.Services, legacy.Service) != (opts.Tenant != "") {
+				return usageError(cmd, "tenantctl serve legacy --tenant client-x", "the service legacy is one client's, and no other service is: --tenant goes with it")
 			}
 			return nil
 		},
@@ -58,9 +67,13 @@ aren't ready, end the requests they have, and stop.`,
 		},
 	}
 	cmd.Flags().StringVar(&opts.Listen, "listen", defaultListen, "address to answer at; with several services it is the gateway's")
+	cmd.Flags().StringVar(&opts.Tenant, "tenant", "", "client whose monolith legacy is")
 	cmd.Flags().StringVar(&opts.Domain, "domain", defaultDomain, "hosts TENANT.DOMAIN name their tenant")
 	return cmd
 }
+
+// allServices are the platform's and the monolith.
+func allServices() []string { return append(slices.Clone(serviceOrder), legacy.Service) }
 
 // chosenServices are those named, each once and in their order.
 func chosenServices(args []string) ([]string, error) {
@@ -71,16 +84,16 @@ func chosenServices(args []string) ([]string, error) {
 		return serviceOrder, nil
 	}
 	for _, name := range args {
-		if !slices.Contains(serviceOrder, name) {
+		if !slices.Contains(allServices(), name) {
 			return nil, fmt.Errorf("there is no service %q", name)
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(serviceOrder), func(name string) bool { return !slices.Contains(args, name) }), nil
+	return slices.DeleteFunc(allServices(), func(name string) bool { return !slices.Contains(args, name) }), nil
 }
 
 func runServe(ctx context.Context, opts *serveOptions) error {
 	f := opts.Factory
-	p, err := newPlatform(ctx, f, opts.Domain)
+	p, err := newPlatform(ctx, f, opts)
 	if err != nil {
 		return err
 	}

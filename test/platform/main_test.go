@@ -4,6 +4,7 @@ package platform
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -39,20 +40,27 @@ const password = "correct horse battery"
 
 func newStage(t *testing.T, tenants ...string) *stage {
 	t.Helper()
-	s := &stage{t: t, program: localtest.Program(t, ""), dir: localtest.Folder(t), tokens: map[string]string{}, client: &http.Client{Timeout: time.Minute}}
-	s.env = append(os.Environ(), "SHARED_1_DSN="+localtest.Database(t), "XDG_STATE_HOME="+s.dir)
-	text := fmt.Sprintf("version: 1\ninstances: { shared-1: { dsn: \"${SHARED_1_DSN}\", rolePrefix: %s } }\n"+
-		"services: { users: { migrations: builtin }, auth: { migrations: builtin }, core: { migrations: builtin } }\ntenants:\n", localtest.Prefix(t))
+	text := "services: { users: { migrations: builtin }, auth: { migrations: builtin }, core: { migrations: builtin } }\ntenants:\n"
 	for _, name := range tenants {
 		text += "  " + name + ": {}\n"
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "tenants.yaml"), []byte(text), 0o600))
+	s := openStage(t, text)
 	s.tenantctl("", "provision", "--all")
-	s.serve()
+	s.serve("all")
 	for _, name := range tenants {
 		s.tenantctl(password, "user", "add", name, "admin", "--role", "admin", "--password-stdin")
 		s.tokens[name] = s.login(name)
 	}
+	return s
+}
+
+// openStage is a folder with a tenants.yaml, and an instance of its own.
+func openStage(t *testing.T, text string, env ...string) *stage {
+	t.Helper()
+	s := &stage{t: t, program: localtest.Program(t, ""), dir: localtest.Folder(t), tokens: map[string]string{}, client: &http.Client{Timeout: time.Minute}}
+	s.env = append(append(os.Environ(), "SHARED_1_DSN="+localtest.Database(t), "XDG_STATE_HOME="+s.dir), env...)
+	text = fmt.Sprintf("version: 1\ninstances: { shared-1: { dsn: \"${SHARED_1_DSN}\", rolePrefix: %s } }\n", localtest.Prefix(t)) + text
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "tenants.yaml"), []byte(text), 0o600))
 	return s
 }
 
@@ -75,10 +83,10 @@ func (s *stage) tenantctl(stdin string, args ...string) string {
 
 var addressPattern = regexp.MustCompile(`at http://(\S+)`)
 
-// serve starts all services, and ends them with the test: they must end by themselves when asked.
-func (s *stage) serve() {
+// serve starts services, and ends them with the test: they must end by themselves when asked. Those of "all" are asked from then on.
+func (s *stage) serve(args ...string) (address string) {
 	s.t.Helper()
-	cmd := s.command("serve", "all", "--listen", "127.0.0.1:0")
+	cmd := s.command(append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	stderr, err := cmd.StderrPipe()
 	require.NoError(s.t, err)
 	require.NoError(s.t, cmd.Start())
@@ -101,24 +109,29 @@ func (s *stage) serve() {
 		require.NoError(s.t, cmd.Wait(), said.String())
 	})
 	select {
-	case s.address = <-ready:
+	case address = <-ready:
 	case <-ended:
 		s.t.Fatalf("the services ended: %s", said.String())
 	case <-time.After(time.Minute):
 		s.t.Fatal("the services don't start")
 	}
 	require.Eventually(s.t, func() bool {
-		response, err := s.client.Get("http://" + s.address + "/readyz")
+		response, err := s.client.Get("http://" + address + "/readyz")
 		if err != nil {
 			return false
 		}
 		defer func() { _ = response.Body.Close() }()
 		return response.StatusCode == http.StatusOK
 	}, time.Minute, 20*time.Millisecond)
+	if args[0] == "all" {
+		s.address = address
+	}
+	return address
 }
 
-// request is one to the gateway.
+// request is one to the gateway, or to another address.
 type request struct {
+	address                         string
 	method, path, host, token, body string
 	header                          map[string]string
 }
@@ -131,7 +144,7 @@ type response struct {
 
 func (s *stage) send(r request) response {
 	s.t.Helper()
-	raw, err := http.NewRequestWithContext(s.t.Context(), r.method, "http://"+s.address+r.path, strings.NewReader(r.body))
+	raw, err := http.NewRequestWithContext(s.t.Context(), r.method, "http://"+cmp.Or(r.address, s.address)+r.path, strings.NewReader(r.body))
 	require.NoError(s.t, err)
 	raw.Host = r.host
 	if r.token != "" {

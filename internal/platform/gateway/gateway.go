@@ -100,7 +100,7 @@ func New(opts Options) (*Gateway, error) {
 	}
 	g.traffic = newTraffic(opts.Directory, g.wakeUp)
 	g.service, err = service.New(service.Options{
-		Version:     service.Version{Service: Service, Build: opts.Build, Calls: append(table.names, "auth")},
+		Version:     service.Version{Service: Service, Build: opts.Build, Calls: table.names},
 		Description: description, Log: opts.Log, TLS: opts.TLS,
 	})
 	if err != nil {
@@ -145,6 +145,9 @@ func (o *Options) defaults() {
 	duration(&o.Beat, time.Second)
 	o.Hold.defaults()
 }
+
+// Version is what the gateway says of itself.
+func (g *Gateway) Version() service.Version { return g.service.Version }
 
 // Operations are none: the gateway's routes are the services'.
 func (g *Gateway) Operations() []service.Operation { return g.service.Operations() }

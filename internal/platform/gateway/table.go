@@ -22,7 +22,7 @@ type Backend struct {
 // table finds the service of a path. What isn't in it isn't passed on to a service.
 type table struct {
 	root  *node
-	names []string
+	names []string // of the services, sorted
 }
 
 // node is a part of a path: what follows by its text, or whatever it is.
@@ -70,6 +70,7 @@ func newTable(backends []Backend) (*table, error) {
 		}
 		n.below = &endpoint{service: backend.Name, url: base}
 	}
+	slices.Sort(t.names)
 	return t, nil
 }
 
