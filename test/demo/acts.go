@@ -74,6 +74,13 @@ a transaction that it rolls back, and asks everybody's data: shop-17 is foreseen
 			`A rollback takes exactly the touched tenants back, last first, by the ways down.`,
 			playRolledBack,
 		},
+		{
+			"A client moves while people work",
+			`The services run now, all in one process, and client-x's old monolith in another. People of client-x, acme and beta add customers
+and look at them, through the gateway. Under them client-x is moved again, with its users this time: who logged in at the monolith goes
+on with the same token. Every acknowledged write is kept in a ledger.`,
+			playServed,
+		},
 		{"Clearing up", "", func(ctx context.Context, s *stage) error { return s.localDown(ctx) }},
 	}
 }

@@ -28,7 +28,11 @@ const (
 // lifted tenant.
 func (g *Gateway) target(t scope.Tenant, side tenant.Route, r *http.Request) (target, error) {
 	if side == tenant.RouteLegacy {
-		return application(kindLegacy, g.LegacyURL(t.Name))
+		at := g.LegacyURL(t.Name)
+		if at == "" {
+			return target{}, fmt.Errorf("where the legacy application of %s answers isn't known (legacy.url in tenants.yaml, or `tenantctl serve legacy`): %w", t.Name, tenant.ErrInvalid)
+		}
+		return application(kindLegacy, at)
 	}
 	if len(t.Services) > 0 {
 		e, err := g.endpoint(t, r)
