@@ -298,7 +298,7 @@ const (
 func (d *doctor) disk(context.Context) []check {
 	dirs := []string{filepath.Join(d.file.Dir(), ".tenantctl")}
 	if d.needsLocal() {
-		if dir, err := local.DefaultDir(d.file.Dir()); err == nil {
+		if dir, err := local.DefaultDir(d.factory.env, d.file.Dir()); err == nil {
 			dirs = append(dirs, dir)
 		}
 	}

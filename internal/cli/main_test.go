@@ -65,7 +65,9 @@ type story struct {
 func (s *story) setup(env *testscript.Env) error {
 	work := env.WorkDir
 	env.Setenv("HOME", filepath.Join(work, "home"))
-	env.Setenv("XDG_STATE_HOME", filepath.Join(work, "state"))
+	state := localtest.Folder(s.t)
+	env.Setenv("XDG_STATE_HOME", state)
+	localtest.ShareTemplates(s.t, state, work)
 	env.Setenv("TZ", "UTC")
 	env.Setenv("TERM", "dumb")
 	prefix := localtest.Prefix(s.t)

@@ -39,7 +39,7 @@ func (f *Factory) StackDir() (string, error) {
 	if file, err := f.Config(); err == nil {
 		project = file.Dir()
 	}
-	return local.DefaultDir(project)
+	return local.DefaultDir(f.env, project)
 }
 
 // InstanceDSN is how tenantctl reaches a shared instance as its administrator.

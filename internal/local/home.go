@@ -14,21 +14,16 @@ import (
 )
 
 // DefaultDir is the state folder of the project in a folder: $XDG_STATE_HOME/tenantctl/NAME-HASH, in ~/.local/state where the
-// variable isn't set. Projects of one name in different places have different folders.
-func DefaultDir(project string) (string, error) {
-	base := os.Getenv("XDG_STATE_HOME")
+// variable isn't set. Projects of one name in different places have different folders. The variables are those of env.
+func DefaultDir(env func(string) (string, bool), project string) (string, error) {
+	base, _ := env("XDG_STATE_HOME")
 	if base == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", tenant.WithHint(fmt.Errorf("find a folder for the local stack: %w", err), "set XDG_STATE_HOME or HOME")
+		home, _ := env("HOME")
+		if home == "" {
+			return "", tenant.WithHint(fmt.Errorf("find a folder for the local stack: HOME: %w", tenant.ErrNotFound), "set XDG_STATE_HOME or HOME")
 		}
 		base = filepath.Join(home, ".local", "state")
 	}
-	return DirUnder(base, project)
-}
-
-// DirUnder is DefaultDir with another folder in the place of $XDG_STATE_HOME.
-func DirUnder(base, project string) (string, error) {
 	project, err := filepath.Abs(project)
 	if err != nil {
 		return "", fmt.Errorf("find a folder for the local stack: %w", err)

@@ -299,18 +299,21 @@ func TestDataFolderGone(t *testing.T) {
 }
 
 func TestDefaultDir(t *testing.T) {
-	state := t.TempDir()
-	t.Setenv("XDG_STATE_HOME", state)
-	first, err := local.DefaultDir("/somewhere/shop")
+	t.Parallel()
+	given := map[string]string{"XDG_STATE_HOME": "/state", "HOME": "/home/someone"}
+	env := func(name string) (string, bool) { value, ok := given[name]; return value, ok }
+	first, err := local.DefaultDir(env, "/somewhere/shop")
 	require.NoError(t, err)
-	second, err := local.DefaultDir("/elsewhere/shop")
+	second, err := local.DefaultDir(env, "/elsewhere/shop")
 	require.NoError(t, err)
 	require.NotEqual(t, first, second)
-	require.Equal(t, filepath.Join(state, "tenantctl"), filepath.Dir(first))
+	require.Equal(t, "/state/tenantctl", filepath.Dir(first))
 	require.True(t, strings.HasPrefix(filepath.Base(first), "shop-"))
-	t.Setenv("XDG_STATE_HOME", "")
-	t.Setenv("HOME", "/home/someone")
-	first, err = local.DefaultDir("/somewhere/shop")
+	delete(given, "XDG_STATE_HOME")
+	first, err = local.DefaultDir(env, "/somewhere/shop")
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(first, "/home/someone/.local/state/tenantctl/shop-"))
+	delete(given, "HOME")
+	_, err = local.DefaultDir(env, "/somewhere/shop")
+	require.ErrorIs(t, err, tenant.ErrNotFound)
 }

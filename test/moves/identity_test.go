@@ -35,7 +35,7 @@ type identity struct {
 // TestUsersLogInAsBeforeTheMove moves the monolith and logs in with the old passwords and the old refresh tokens.
 func TestUsersLogInAsBeforeTheMove(t *testing.T) {
 	t.Parallel()
-	b := &bundle{t: t, source: localtest.Database(t), target: localtest.Database(t), folder: t.TempDir(), prefix: localtest.Prefix(t)}
+	b := &bundle{t: t, source: localtest.Database(t), target: localtest.Database(t), folder: localtest.Folder(t), prefix: localtest.Prefix(t)}
 	conn := b.connect(b.source)
 	require.NoError(t, legacy.Create(t.Context(), conn, 7))
 	_, err := conn.Exec(t.Context(), `insert into "Users" ("Login", "PasswordHash", "FullName", "Email", "Role", "LastLogin", "Deleted")
@@ -50,7 +50,7 @@ func TestUsersLogInAsBeforeTheMove(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(b.folder, name), text, 0o600))
 	}
-	localtest.ShareTemplates(t, "", b.folder)
+	localtest.ShareTemplates(t, b.folder, b.folder)
 	b.migrate()
 	i := b.identity(t)
 

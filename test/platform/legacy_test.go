@@ -36,7 +36,7 @@ tenants: { client-x: { legacy: { dsn: "${CLIENT_X_DSN}", mapping: identity.yaml 
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(s.dir, name), text, 0o600))
 	}
-	localtest.ShareTemplates(t, "", s.dir)
+	localtest.ShareTemplates(t, s.dir, s.dir)
 	s.tenantctl("", "provision", "--all")
 	s.serve("all")
 	return s, s.serve("legacy", "--tenant", client)

@@ -159,13 +159,10 @@ func start(dir string, settings map[string]string) (*local.Postgres, error) {
 }
 
 // ShareTemplates lets the throw-away servers of a project's stack start from the template of the tests' own servers: a test that
-// isn't about initdb need not wait for it. base is the project's XDG_STATE_HOME, "" for this process's.
-func ShareTemplates(t testing.TB, base, project string) {
+// isn't about initdb need not wait for it. stateHome is the project's XDG_STATE_HOME.
+func ShareTemplates(t testing.TB, stateHome, project string) {
 	t.Helper()
-	dir, err := local.DefaultDir(project)
-	if base != "" {
-		dir, err = local.DirUnder(base, project)
-	}
+	dir, err := local.DefaultDir(func(string) (string, bool) { return stateHome, true }, project)
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(filepath.Dir(dir), 0o755)) //nolint:gosec // the servers' user passes through
 	link := local.TemplatesDir(dir)
