@@ -79,7 +79,7 @@ func runRollouts(ctx context.Context, opts *rolloutsOptions) error {
 	return p.List("RolloutList", rollouts, output.View{Names: names, Table: func(w io.Writer) error {
 		grid := styled(output.NewGrid("NAME", "STATE", "TO", "WAVE", "BEGAN", "BY", "WHY"))
 		for _, r := range rollouts {
-			grid.Row(r.ID, string(r.State), targetsOf(r), fmt.Sprintf("%d of %d", r.Wave, len(r.Waves)), look.Age(f.now().Sub(r.Started))+" ago", r.Actor, r.Error)
+			grid.Row(r.ID, string(r.State), upgrade.TargetsText(r.Targets), fmt.Sprintf("%d of %d", r.Wave, len(r.Waves)), look.Age(f.now().Sub(r.Started))+" ago", r.Actor, r.Error)
 		}
 		return grid.Write(w, p.Width, p.Color)
 	}})
@@ -95,14 +95,6 @@ func styled(grid *output.Grid) *output.Grid {
 	return grid.Style(string(upgrade.Paused), terminal.Yellow).Style(string(upgrade.Reverting), terminal.Yellow)
 }
 
-func targetsOf(r upgrade.Rollout) string {
-	parts := make([]string, len(r.Targets))
-	for i, t := range r.Targets {
-		parts[i] = fmt.Sprintf("%s %d", t.Service, t.Version)
-	}
-	return strings.Join(parts, ", ")
-}
-
 // printWholeRollout writes a rollout with its waves and gates.
 func (f *Factory) printWholeRollout(r upgrade.Report) error {
 	p := f.Printer()
@@ -115,7 +107,7 @@ func (f *Factory) printWholeRollout(r upgrade.Report) error {
 		}
 		grid := output.NewGrid("WAVE", "RING", ">TENANTS", ">DONE", ">FAILED", "PASSED", "GATES")
 		for _, wave := range r.Rollout.Waves {
-			done, failed := countWave(r, wave.Number)
+			done, failed := r.CountWave(wave.Number)
 			passed := "no"
 			if wave.Passed {
 				passed = "yes"
@@ -127,7 +119,7 @@ func (f *Factory) printWholeRollout(r upgrade.Report) error {
 }
 
 func writeHead(w io.Writer, f *Factory, r upgrade.Rollout) error {
-	text := fmt.Sprintf("  to       %s\n  begun    %s ago by %s\n", targetsOf(r), look.Age(f.now().Sub(r.Started)), r.Actor)
+	text := fmt.Sprintf("  to       %s\n  begun    %s ago by %s\n", upgrade.TargetsText(r.Targets), look.Age(f.now().Sub(r.Started)), r.Actor)
 	if r.Reason != "" {
 		text += "  reason   " + r.Reason + "\n"
 	}
@@ -139,22 +131,6 @@ func writeHead(w io.Writer, f *Factory, r upgrade.Rollout) error {
 	}
 	_, err := io.WriteString(w, text)
 	return err
-}
-
-func countWave(r upgrade.Report, wave int) (done, failed int) {
-	for _, t := range r.Tenants {
-		if t.Wave != wave {
-			continue
-		}
-		switch t.Result {
-		case upgrade.Upgraded, upgrade.Unchanged, upgrade.Reverted, upgrade.Skipped:
-			done++
-		case upgrade.Failed, upgrade.Deferred:
-			failed++
-		case upgrade.Pending:
-		}
-	}
-	return done, failed
 }
 
 // gatesOf is the newest that each gate said of a wave.

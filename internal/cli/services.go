@@ -2,16 +2,13 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"tenantctl/internal/cli/output"
 	"tenantctl/internal/look"
-	"tenantctl/internal/registry"
 )
 
 type servicesOptions struct{ Factory *Factory }
@@ -57,22 +54,8 @@ func runServices(ctx context.Context, opts *servicesOptions) error {
 	return p.List("ServiceList", running, output.View{Names: names, Table: func(w io.Writer) error {
 		grid := output.NewGrid("SERVICE", "ADDRESS", "BUILD", "SERVES", "CALLS", "SINCE", "SEEN")
 		for _, s := range running {
-			grid.Row(s.Service, s.URL, s.Build, served(s), strings.Join(s.Calls, ", "), look.Age(f.now().Sub(s.Started))+" ago", look.Age(f.now().Sub(s.Seen))+" ago")
+			grid.Row(s.Service, s.URL, s.Build, s.ServesText(), strings.Join(s.Calls, ", "), look.Age(f.now().Sub(s.Started))+" ago", look.Age(f.now().Sub(s.Seen))+" ago")
 		}
 		return grid.Write(w, p.Width, p.Color)
 	}})
-}
-
-// served is which versions a service works with: core 4-7.
-func served(s registry.RunningService) string {
-	parts := make([]string, 0, len(s.Serves))
-	for stream, r := range s.Serves {
-		text := fmt.Sprintf("%s %d-%d", stream, r.From, r.To)
-		if r.From == r.To {
-			text = fmt.Sprintf("%s %d", stream, r.To)
-		}
-		parts = append(parts, text)
-	}
-	slices.Sort(parts)
-	return strings.Join(parts, ", ")
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -69,7 +68,7 @@ func (f *Factory) detail(ctx context.Context, t reconcile.Tenant) (tenantDetail,
 	if detail.Overrides, err = records.Overrides(ctx, t.Name); err != nil {
 		return detail, err
 	}
-	if detail.Last, err = lastOperation(ctx, records, detail.Operation, t.Name); err != nil || detail.Last == nil {
+	if detail.Last, err = migrate.LastOperation(ctx, records, detail.Operation, t.Name); err != nil || detail.Last == nil {
 		return detail, err
 	}
 	if detail.Steps, err = records.Steps(ctx, detail.Last.ID); err != nil {
@@ -79,21 +78,6 @@ func (f *Factory) detail(ctx context.Context, t reconcile.Tenant) (tenantDetail,
 		detail.Blocked = migrate.FenceOf(detail.Operation, detail.Steps)
 	}
 	return detail, nil
-}
-
-// lastOperation is the unfinished operation, else the newest move, else the newest of any kind.
-func lastOperation(ctx context.Context, records *registry.Registry, unfinished *tenant.Operation, name tenant.Name) (*tenant.Operation, error) {
-	if unfinished != nil {
-		return unfinished, nil
-	}
-	last, err := records.LastOperation(ctx, name, migrate.Kind)
-	if errors.Is(err, tenant.ErrNotFound) {
-		last, err = records.LastOperation(ctx, name, "")
-	}
-	if errors.Is(err, tenant.ErrNotFound) {
-		return nil, nil
-	}
-	return &last, err
 }
 
 func viewOf(file *config.File, spec tenant.Spec) *specView {

@@ -27,13 +27,13 @@ func (f *Factory) stepSummary(write func(io.Writer) error) error {
 func summarizeRollout(r upgrade.Report) func(io.Writer) error {
 	return func(w io.Writer) error {
 		var text strings.Builder
-		fmt.Fprintf(&text, "## Rollout %s: %s\n\nTo %s, %s.\n\n", r.Rollout.ID, r.Rollout.State, targetsOf(r.Rollout), resultsText(r.Tenants))
+		fmt.Fprintf(&text, "## Rollout %s: %s\n\nTo %s, %s.\n\n", r.Rollout.ID, r.Rollout.State, upgrade.TargetsText(r.Rollout.Targets), resultsText(r.Tenants))
 		if r.Rollout.Error != "" {
 			fmt.Fprintf(&text, "%s\n\n", cell(r.Rollout.Error))
 		}
 		fmt.Fprint(&text, "| wave | ring | tenants | done | failed | gates |\n|---|---|---|---|---|---|\n")
 		for _, wave := range r.Rollout.Waves {
-			done, failed := countWave(r, wave.Number)
+			done, failed := r.CountWave(wave.Number)
 			fmt.Fprintf(&text, "| %d | %s | %d | %d | %d | %s |\n", wave.Number, wave.Ring, wave.Size, done, failed, cell(gatesOf(r, wave.Number)))
 		}
 		if rows := needingSomebody(r.Tenants); len(rows) > 0 {

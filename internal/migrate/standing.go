@@ -1,13 +1,16 @@
 package migrate
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"tenantctl/internal/look"
+	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
 )
 
@@ -56,4 +59,19 @@ func State(op *tenant.Operation) string {
 func MayGoBack(last *tenant.Operation, steps []tenant.StepRecord) bool {
 	return last != nil && last.Kind == Kind && last.State == tenant.OperationDone &&
 		!slices.ContainsFunc(steps, func(s tenant.StepRecord) bool { return s.Step == completeStep && s.State == "done" })
+}
+
+// LastOperation is the unfinished operation, else the newest move, else the newest of any kind.
+func LastOperation(ctx context.Context, records *registry.Registry, unfinished *tenant.Operation, name tenant.Name) (*tenant.Operation, error) {
+	if unfinished != nil {
+		return unfinished, nil
+	}
+	last, err := records.LastOperation(ctx, name, Kind)
+	if errors.Is(err, tenant.ErrNotFound) {
+		last, err = records.LastOperation(ctx, name, "")
+	}
+	if errors.Is(err, tenant.ErrNotFound) {
+		return nil, nil
+	}
+	return &last, err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +27,20 @@ type RunningService struct {
 type ServedRange struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
+}
+
+// ServesText is which versions a service works with, for people: core 4-7.
+func (s RunningService) ServesText() string {
+	parts := make([]string, 0, len(s.Serves))
+	for stream, r := range s.Serves {
+		text := fmt.Sprintf("%s %d-%d", stream, r.From, r.To)
+		if r.From == r.To {
+			text = fmt.Sprintf("%s %d", stream, r.To)
+		}
+		parts = append(parts, text)
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
 }
 
 // serviceAlive is how old a service's heartbeat may be for it to count as running.

@@ -19,6 +19,23 @@ type Report struct {
 	Judgements []WaveJudgement `json:"judgements,omitempty"`
 }
 
+// CountWave counts the tenants of a wave that are through and those that failed.
+func (r Report) CountWave(wave int) (done, failed int) {
+	for _, t := range r.Tenants {
+		if t.Wave != wave {
+			continue
+		}
+		switch t.Result {
+		case Upgraded, Unchanged, Reverted, Skipped:
+			done++
+		case Failed, Deferred:
+			failed++
+		case Pending:
+		}
+	}
+	return done, failed
+}
+
 // BeginOptions say what else is recorded of a rollout.
 type BeginOptions struct {
 	Reason string
@@ -53,10 +70,11 @@ func (u *Upgrader) Begin(ctx context.Context, p Proposal, opts BeginOptions) (Ro
 	if err := u.Store.create(ctx, &r, p.Tenants); err != nil {
 		return Rollout{}, err
 	}
-	return r, u.publish(ctx, "rollout.started", fmt.Sprintf("rollout %s of %s: %d tenants in %d waves", r.ID, targetsText(r.Targets), p.Pending(), len(p.Waves)))
+	return r, u.publish(ctx, "rollout.started", fmt.Sprintf("rollout %s of %s: %d tenants in %d waves", r.ID, TargetsText(r.Targets), p.Pending(), len(p.Waves)))
 }
 
-func targetsText(targets []Target) string {
+// TargetsText names targets for people: core 6, auth 3.
+func TargetsText(targets []Target) string {
 	text := ""
 	for i, t := range targets {
 		if i > 0 {

@@ -1,0 +1,304 @@
+package tui
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"tenantctl/internal/look"
+	"tenantctl/internal/migrate"
+	"tenantctl/internal/tenant"
+)
+
+// movePage shows a tenant's move: where it stands, how fast it goes, what was proven, what comes next and who must bring it about.
+type movePage struct {
+	app    *app
+	name   tenant.Name
+	detail *Detail
+	rows   *migrate.Progress // of the phase under way
+	meter  look.Meter
+	rates  []int64 // bytes a second, the newest last
+	doc    document
+}
+
+func newMovePage(a *app, name tenant.Name) *movePage { return &movePage{app: a, name: name} }
+
+func (p *movePage) crumb() string { return "move of " + string(p.name) }
+
+func (p *movePage) ask(ctx context.Context, from Source) (any, error) {
+	return from.Tenant(ctx, p.name)
+}
+
+const maxRates = 240
+
+func (p *movePage) take(answer any) {
+	d, ok := answer.(Detail)
+	if !ok {
+		return
+	}
+	if p.detail == nil || p.op() == nil || d.Last == nil || p.op().ID != d.Last.ID || p.op().Phase != d.Last.Phase {
+		p.meter, p.rates = look.Meter{}, nil
+	}
+	p.detail, p.rows = &d, nil
+	op := p.op()
+	if op == nil || len(op.Progress) == 0 {
+		return
+	}
+	var rows migrate.Progress
+	if json.Unmarshal(op.Progress, &rows) != nil || rows.Phase != op.Phase || op.State == tenant.OperationDone || op.State == tenant.OperationUndone {
+		return
+	}
+	p.rows = &rows
+	if op.Runner != "" {
+		p.meter.Add(p.app.now(), rows.Share(), rows.Bytes)
+		p.rates = append(p.rates, p.meter.Rate())
+		p.rates = p.rates[max(len(p.rates)-maxRates, 0):]
+	}
+}
+
+// op is the move; nil where there was none.
+func (p *movePage) op() *tenant.Operation {
+	if p.detail == nil || p.detail.Last == nil || p.detail.Last.Kind != migrate.Kind {
+		return nil
+	}
+	return p.detail.Last
+}
+
+func (p *movePage) sift(filter) bool       { return false }
+func (p *movePage) targets() []tenant.Name { return []tenant.Name{p.name} }
+
+// copyText is what failed, else the command that goes on.
+func (p *movePage) copyText() string {
+	if op := p.op(); op != nil && op.Error != "" {
+		return op.Error
+	}
+	return "tenantctl migrate " + string(p.name)
+}
+
+func (p *movePage) bindings() []binding {
+	return append([]binding{
+		{keys: "t", does: "the tenant", short: "tenant"},
+		{keys: "e", does: "its events", short: "events"},
+	}, moving()...)
+}
+
+func (p *movePage) key(msg tea.KeyMsg) tea.Cmd {
+	switch key := msg.String(); key {
+	case "t":
+		return p.app.open(newTenantPage(p.app, p.name))
+	case "e":
+		return p.app.open(newEventsPage(p.app, p.name))
+	default:
+		p.doc.key(key, p.app.bodyHeight())
+	}
+	return nil
+}
+
+// wide is from how many columns the tables stand beside the phases.
+const wide = 100
+
+func (p *movePage) lines(width, height int) []string {
+	p.doc.reset()
+	switch {
+	case p.detail == nil:
+		p.doc.add(text(dim, p.app.waiting("reading the move of "+string(p.name)+" …")))
+	case p.op() == nil:
+		p.never(width)
+	default:
+		p.head(width)
+		p.next(width)
+		phases, tables := p.phases(), p.tables(min(width, wide)-phaseColumns)
+		if width >= wide && len(tables) > 0 {
+			p.beside(phases, tables)
+		} else {
+			for _, l := range append(tables, phases...) {
+				p.doc.add(l)
+			}
+		}
+		p.proof(width)
+	}
+	return p.doc.draw(&p.app.theme, width, height)
+}
+
+func (p *movePage) never(width int) {
+	p.doc.add(text(plain, string(p.name)+" was never moved"))
+	p.doc.blank()
+	if !p.detail.Legacy {
+		p.doc.paragraph(dim, "", "tenants.yaml declares no legacy database for it, so there is nothing to move.", width, 3)
+		return
+	}
+	p.doc.paragraph(plain, "", "M moves its legacy database to the platform; first it shows the plan.", width, 3)
+}
+
+// head is what nobody should miss: the state, what failed, whose writes wait.
+func (p *movePage) head(width int) {
+	op := p.op()
+	l := text(strong, "move ").with(operationLook(op), migrate.State(op))
+	p.doc.add(l.with(plain, fmt.Sprintf(" by %s, begun %s ago", op.Actor, ageOf(p.app.now(), op.Started))).with(plain, reasonText(op.Reason)))
+	if migrate.MayBlock(op) && op.State != tenant.OperationDone && op.State != tenant.OperationUndone {
+		if b := migrate.FenceOf(op, p.detail.Steps); b != nil {
+			p.doc.paragraph(needOf(&p.detail.Tenant).look(), "", b.Sentence(p.name, p.app.now()), width, 4)
+		}
+	}
+	if op.Error != "" && op.State == tenant.OperationFailed {
+		p.doc.paragraph(bad, "", op.Error, width, maxErrorLines)
+	}
+}
+
+func reasonText(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+// phaseColumns is how wide the column of phases is where the tables stand beside it.
+const phaseColumns = 48
+
+// phases are those that were, the one that is, those to come.
+func (p *movePage) phases() []line {
+	newest := map[string]tenant.StepRecord{}
+	for _, s := range p.detail.Steps {
+		newest[s.Step] = s
+	}
+	var lines []line
+	known := migrate.Phases()
+	for _, phase := range known {
+		s, begun := newest[phase]
+		if !begun || s.State == "voided" {
+			lines = append(lines, text(dim, "  · "+fit(phase, stepWidth)+" "+migrate.Describe(phase)))
+			continue
+		}
+		lines = append(lines, p.phaseLine(s))
+	}
+	for _, s := range p.detail.Steps { // what this program doesn't know the order of stands last
+		if !slices.Contains(known, s.Step) && newest[s.Step] == s && s.State != "voided" {
+			lines = append(lines, p.phaseLine(s))
+		}
+	}
+	return lines
+}
+
+func (p *movePage) phaseLine(s tenant.StepRecord) line {
+	l := stepLine(tenant.StepRecord{Step: s.Step, State: s.State, Attempt: s.Attempt, Started: s.Started, Ended: s.Ended})
+	if s.State == "started" {
+		if p.op().Runner == "" && p.op().State == tenant.OperationRunning {
+			return text(bad, "  ✗ ").with(plain, fit(s.Step, stepWidth)+" ").with(bad, "died")
+		}
+		l = l.with(plain, look.Duration(p.app.now().Sub(s.Started).Truncate(time.Second)))
+	}
+	return l
+}
+
+// tables are a bar for the phase and one for each table under way, as the command shows them, and how the rate went.
+func (p *movePage) tables(width int) []line {
+	if p.rows == nil {
+		return nil
+	}
+	rows := *p.rows
+	bars := max(min(look.BarWidth, width/3), 8)
+	parts := []string{fmt.Sprintf("%3.0f%%", 100*rows.Share()), look.Plural(rows.Rows, "row", "rows") + ", " + look.Bytes(rows.Bytes)}
+	if len(rows.Tables) > 1 {
+		parts = append(parts, fmt.Sprintf("%d of %d tables", rows.TablesDone(), len(rows.Tables)))
+	}
+	lines := []line{text(plain, "  "+fit(rows.Phase, stepWidth)+" ").with(good, look.Bar(rows.Share(), bars)).with(plain, " "+strings.Join(parts, "  "))}
+	if len(p.rates) > 0 && p.op().Runner != "" {
+		pace := text(dim, "  "+fit("rate", stepWidth)+" ").with(accent, spark(p.rates, bars)).with(plain, " "+look.Bytes(p.meter.Rate())+"/s")
+		if left, known := p.meter.Left(); known && rows.Share() < 1 {
+			pace = pace.with(plain, "  "+look.Remaining(left))
+		}
+		lines = append(lines, pace)
+	}
+	under := rows.UnderWay()
+	for _, t := range under[:min(len(under), maxTables)] {
+		lines = append(lines, text(plain, "    "+fit(t.Name, tableName)+" ").with(good, look.Bar(t.Share(), bars)).
+			with(plain, fmt.Sprintf(" %3.0f%%  %s", 100*t.Share(), look.Plural(t.Rows, "row", "rows"))))
+	}
+	if more := len(under) - maxTables; more > 0 {
+		lines = append(lines, text(dim, "    and "+look.Plural(int64(more), "more table", "more tables")+" under way"))
+	}
+	return lines
+}
+
+const (
+	maxTables = 8
+	tableName = 20
+)
+
+// spark draws the newest of some figures, each against the largest.
+func spark(figures []int64, width int) string {
+	figures = figures[max(len(figures)-width, 0):]
+	levels := []rune("▁▂▃▄▅▆▇█")
+	most := max(slices.Max(figures), 1)
+	var s strings.Builder
+	for _, f := range figures {
+		s.WriteRune(levels[int(max(f, 0)*int64(len(levels)-1)/most)])
+	}
+	return s.String()
+}
+
+// beside puts two columns side by side.
+func (p *movePage) beside(left, right []line) {
+	for i := range max(len(left), len(right)) {
+		var l line
+		if i < len(left) {
+			l = left[i]
+		}
+		gap := phaseColumns - len([]rune(plainText(l)))
+		if gap < 0 {
+			l = text(dim, fit(plainText(l), phaseColumns-1))
+			gap = 1
+		}
+		l = l.with(plain, strings.Repeat(" ", gap))
+		if i < len(right) {
+			l = append(l, right[i]...)
+		}
+		p.doc.add(l)
+	}
+}
+
+func (p *movePage) proof(width int) {
+	r := p.detail.Proof
+	if r == nil {
+		return
+	}
+	p.doc.blank()
+	if !r.Equal {
+		p.doc.add(text(bad, "proof  DIFFERENT: what arrived isn't what was sent"))
+		for _, t := range r.Tables {
+			if !t.Equal {
+				p.doc.add(text(bad, fmt.Sprintf("  ✗ %s: %s sent, %s read", t.Target.Name, look.Plural(t.Source.Rows, "row", "rows"), look.Plural(t.Read.Rows, "row", "rows"))))
+			}
+		}
+		return
+	}
+	p.doc.paragraph(good, "", fmt.Sprintf("proof  equal: every row arrived as it was sent: %s in %s, %s", look.Plural(r.Rows, "row", "rows"),
+		look.Plural(int64(len(r.Tables)), "table", "tables"), look.Bytes(r.Bytes)), width, 2)
+	if n := len(r.Ignored) + len(r.Filtered) + len(r.LeftBehind); n > 0 {
+		p.doc.paragraph(plain, "       ", look.Plural(int64(n), "thing", "things")+" stayed behind on purpose: `tenantctl verify "+string(p.name)+"` names them", width, 2)
+	}
+}
+
+// next says what is to come and who must bring it about.
+func (p *movePage) next(width int) {
+	op := p.op()
+	say := func(s string) { p.doc.paragraph(plain, "", s, width, 4) }
+	switch {
+	case op.State == tenant.OperationRunning && op.Runner != "":
+		say("next   it goes on by itself to the end of cutover, run by " + op.Runner + "; nobody has to press anything")
+	case op.State == tenant.OperationDone && migrate.MayGoBack(op, p.detail.Steps):
+		say("next   a person decides: B gives the client its legacy database back, C ends the move for good")
+	case op.State == tenant.OperationDone:
+		say("next   nothing: the move is complete, there is no way back")
+	case op.State == tenant.OperationUndone:
+		say("next   nothing: the client is on its legacy database; M moves it anew")
+	default:
+		say("next   a person decides: M goes on where it stands, B gives the client its legacy database back")
+	}
+	p.doc.blank()
+}

@@ -1,0 +1,81 @@
+package tui
+
+import (
+	"context"
+	"time"
+
+	"tenantctl/internal/config"
+	"tenantctl/internal/migrate"
+	"tenantctl/internal/registry"
+	"tenantctl/internal/tenant"
+	"tenantctl/internal/upgrade"
+)
+
+// Source is what the dashboard reads. Each question is asked by one goroutine at a time, is answered as of now, and ends with
+// ctx. Texts come without secrets.
+type Source interface {
+	// Name says where the answers come from, for the header: "control database".
+	Name() string
+	// Fleet is how the tenants stand, by name; none named means all of them, declared ones of which nothing was made among them.
+	// A tenant that was named and is gone is left out.
+	Fleet(ctx context.Context, names ...tenant.Name) ([]Tenant, error)
+	// Tenant is everything that is known of one; tenant.ErrNotFound where there is none of that name.
+	Tenant(ctx context.Context, name tenant.Name) (Detail, error)
+	// Rollouts lists the newest rollouts.
+	Rollouts(ctx context.Context, limit int) ([]upgrade.Rollout, error)
+	// Rollout is one with what came of its tenants and what its gates said.
+	Rollout(ctx context.Context, id string) (Rollout, error)
+	// Services lists what runs of the platform.
+	Services(ctx context.Context) ([]Service, error)
+	// Events gives events after an id, the oldest first, at most limit; after a negative id, the newest.
+	Events(ctx context.Context, after int64, limit int) ([]tenant.Event, error)
+}
+
+// Tenant is one line of the fleet.
+type Tenant struct {
+	tenant.Status      // its State is Absent where nothing was made yet
+	Declared      bool // in tenants.yaml
+	Legacy        bool // with a legacy database, so that it can be moved
+}
+
+// Absent is the state of a tenant that is declared and of which nothing was made yet.
+const Absent tenant.State = "absent"
+
+// Detail is everything about one tenant.
+type Detail struct {
+	Tenant
+	Overrides []registry.Override
+	Last      *tenant.Operation   // the unfinished one, else the newest move, else the newest of any kind; nil: none
+	Steps     []tenant.StepRecord // of Last
+	Proof     *migrate.Report     // of Last; nil: none yet
+	Events    []tenant.Event      // the newest, oldest first
+	Size      *Size               // nil: it isn't known
+	SizeWhy   string              // why it isn't
+}
+
+// Size is what a tenant's tables take.
+type Size struct {
+	Tables int
+	Bytes  int64
+}
+
+// Rollout is a rollout with what judges it.
+type Rollout struct {
+	upgrade.Report
+	Budget *config.Budget // as it is declared now; nil: it isn't known
+}
+
+// Service is a process of the platform.
+type Service struct {
+	registry.RunningService
+	Traffic *Traffic // nil: it didn't say
+	Why     string   // it didn't
+}
+
+// Traffic is what a process answered since it was asked before.
+type Traffic struct {
+	Rate   float64       // requests a second
+	Errors float64       // share of them that were answered with 5xx, 0 to 1
+	P99    time.Duration // 0 where there were none
+	Span   time.Duration // over which this was measured
+}
