@@ -97,7 +97,9 @@ func (f *Fleet) Provision(t testing.TB, names ...tenant.Name) {
 func (f *Fleet) Spec(name tenant.Name) tenant.Spec {
 	spec := tenant.Spec{Name: name, Instance: Instance, Schema: "tenant_" + name.Ident(), State: tenant.Active}
 	for _, s := range f.opts.Streams {
-		spec.Services = append(spec.Services, s.Service)
+		if s.Scope == stream.PerTenant {
+			spec.Services = append(spec.Services, s.Service)
+		}
 	}
 	return spec
 }

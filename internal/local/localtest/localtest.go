@@ -93,6 +93,10 @@ type state struct {
 	roots  map[place]*root
 	main   *local.Postgres
 	failed error
+
+	stack        *local.Stack // with RabbitMQ; its process is another after a restart
+	brokerDir    string
+	brokerFailed error
 }
 
 // server starts the shared server once; a failure is reported to every test, not tried again by each.
@@ -135,7 +139,7 @@ func (s *state) folderLocked(where place) (string, error) {
 func (s *state) close() error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	var errs []error
+	errs := []error{s.downBroker()}
 	if s.main != nil {
 		errs = append(errs, s.main.Stop(context.Background()))
 	}

@@ -33,6 +33,21 @@ const (
 	// Each message of a stream's: the server has done its work, and nobody here knows yet.
 	StreamMessageSent Name = "stream.message.sent"
 
+	// The relay: events read and not sent; confirmed by the broker and not noted; noted and not committed; committed.
+	BusRelayRead      Name = "bus.relay.read"
+	BusRelaySent      Name = "bus.relay.sent"
+	BusRelayMarked    Name = "bus.relay.marked"
+	BusRelayCommitted Name = "bus.relay.committed"
+	// A lost queue: the relays are told and it isn't made anew; its events wait again and nobody knows that they do.
+	BusLossTold  Name = "bus.loss.told"
+	BusSentAgain Name = "bus.loss.sent-again"
+	// A consumer: the effect isn't committed; it is, and the broker doesn't know; a failed message is in two queues.
+	BusHandled          Name = "bus.consumer.handled"
+	BusHandledCommitted Name = "bus.consumer.committed"
+	BusDiverted         Name = "bus.consumer.diverted"
+	// A parked message is in two queues.
+	BusReplayed Name = "bus.parking.replayed"
+
 	CopyChunkStreamed  Name = "copy.chunk.streamed"
 	CopyChunkMarked    Name = "copy.chunk.marked"
 	CopyChunkCommitted Name = "copy.chunk.committed"
@@ -45,6 +60,8 @@ func All() []Name {
 		DefinitionRan, DefinitionCommitted, FenceSet, FenceReleased, RolledBack,
 		TenantUpgraded, OutcomesUnrecorded, OutcomesRecorded, WaveEnded, GatesJudged,
 		StreamMarkedDirty, StreamStatementRan, StreamMessageSent,
+		BusRelayRead, BusRelaySent, BusRelayMarked, BusRelayCommitted, BusLossTold, BusSentAgain,
+		BusHandled, BusHandledCommitted, BusDiverted, BusReplayed,
 		CopyChunkStreamed, CopyChunkMarked, CopyChunkCommitted,
 	}
 }

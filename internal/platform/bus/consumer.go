@@ -1,0 +1,209 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"tenantctl/internal/operation/pause"
+	"tenantctl/internal/platform/scope"
+)
+
+// Consumer does something about events. Its fields are set before Run.
+type Consumer struct {
+	Broker *Broker
+	Queue  string // its name, by which the inbox knows it: it stays
+	// Types are the events that it takes, each with the newest version of the payload that it understands.
+	Types map[string]int
+	// Handle runs in a transaction of the message's tenant, as the service of Pools. What it returns decides: nil commits; an error
+	// has the message tried again, or parked if it is Permanent, or tried again without end if it is Later.
+	Handle  func(ctx context.Context, tx scope.Tx, m Message) error
+	Pools   *scope.Pools
+	Tenants scope.Tenants
+	// Workers is how many messages are handled at once, those of one tenant one after the other; 0 means 4.
+	Workers int
+	// Prefetch is how many are on loan from the broker; 0 means 100.
+	Prefetch int
+	// Delays are the ladder: after the nth failure a message waits for the nth of them, or the last. Empty means 5 s, 30 s, 5 min.
+	Delays []time.Duration
+	// Attempts is after how many failures a message is parked; 0 means 8.
+	Attempts int
+	Metrics  *Metrics // nil: nothing is counted
+	Log      *slog.Logger
+}
+
+const (
+	defaultWorkers  = 4
+	defaultPrefetch = 100
+	defaultAttempts = 8
+	// endTimeout is how long a message that is being handled may take when the process is told to end.
+	endTimeout = 10 * time.Second
+)
+
+func (c *Consumer) defaults() {
+	if c.Workers == 0 {
+		c.Workers = defaultWorkers
+	}
+	if c.Prefetch == 0 {
+		c.Prefetch = defaultPrefetch
+	}
+	if len(c.Delays) == 0 {
+		c.Delays = []time.Duration{5 * time.Second, 30 * time.Second, 5 * time.Minute}
+	}
+	if c.Attempts == 0 {
+		c.Attempts = defaultAttempts
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Run consumes until ctx ends. What is being handled then is finished.
+func (c *Consumer) Run(ctx context.Context) {
+	c.defaults()
+	supervise(ctx, c.Log, "consumer "+c.Queue, c.session)
+}
+
+// consuming is one session of a consumer: one connection on which it takes and acknowledges, and one on which it sends what failed
+// elsewhere. A delivery belongs to its session: once that is over the acknowledgement fails, and the message comes again.
+type consuming struct {
+	*Consumer
+	in  *link
+	out *sender
+}
+
+// end gives the session up. What it holds comes again.
+func (s *consuming) end() {
+	s.out.close()
+	s.in.close()
+}
+
+func (c *Consumer) session(ctx context.Context, up func()) error {
+	in, err := c.Broker.dial(ctx, "consumer "+c.Queue)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	out, err := c.Broker.openSender(ctx, "retries of "+c.Queue)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	s := &consuming{Consumer: c, in: in, out: out}
+	ch, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	// The client closes the channel of deliveries when the broker cancels the consumer, or the connection is lost.
+	deliveries, err := ch.Consume(c.Broker.names.queue(c.Queue), c.Queue, false, false, false, false, nil)
+	if err != nil {
+		return fmt.Errorf("consume: %w", err)
+	}
+	up()
+	s.work(ctx, deliveries)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return errLost
+}
+
+// prepare makes the consumer's queues. One that isn't there may have been deleted with messages in it; the relays are told before
+// it is made anew, so that whoever dies in between tells them again.
+func (s *consuming) prepare(ctx context.Context) (*amqp.Channel, error) {
+	n := s.Broker.names
+	ch, err := s.in.channel(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.declareExchanges(ch); err != nil {
+		return nil, err
+	}
+	queues := n.queuesOf(s.Consumer)
+	var known []string
+	for _, q := range queues {
+		known = append(known, q.name)
+	}
+	missing, err := s.in.missing(ctx, known...)
+	if err != nil {
+		return nil, err
+	}
+	if missing {
+		if err := s.tellRelays(ctx); err != nil {
+			return nil, err
+		}
+		pause.Point(ctx, pause.BusLossTold)
+	}
+	for _, q := range queues {
+		if err := n.declare(ch, q); err != nil {
+			return nil, err
+		}
+	}
+	if err := ch.Qos(s.Prefetch, 0, false); err != nil {
+		return nil, fmt.Errorf("set prefetch: %w", err)
+	}
+	return ch, nil
+}
+
+// tellRelays has the events of the last while sent again. A relay that isn't there has no queue; when it comes it sends all.
+func (s *consuming) tellRelays(ctx context.Context) error {
+	body, err := json.Marshal(lostMail{Types: slices.Sorted(maps.Keys(s.Types))})
+	if err != nil {
+		return fmt.Errorf("tell of a lost queue: %w", err)
+	}
+	results, err := s.out.send(ctx, outgoing{exchange: s.Broker.names.control(), message: amqp.Publishing{
+		MessageId: newID(), DeliveryMode: amqp.Persistent, ContentType: jsonType, Body: body,
+	}})
+	if err != nil || results[0] == ErrReturned { //nolint:errorlint // it is returned as it is
+		return err
+	}
+	return results[0]
+}
+
+// work hands deliveries to workers, those of a tenant always to the same one, until the session is over or ctx ends. What a worker
+// has begun it ends; what it hasn't begun goes back to the broker with the session.
+func (s *consuming) work(ctx context.Context, deliveries <-chan amqp.Delivery) {
+	handling, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(endTimeout, stop) })()
+	var workers sync.WaitGroup
+	lanes := make([]chan amqp.Delivery, s.Workers)
+	for i := range lanes {
+		lanes[i] = make(chan amqp.Delivery, s.Prefetch)
+		workers.Go(func() {
+			for d := range lanes[i] {
+				if ctx.Err() == nil {
+					s.deliver(handling, d)
+				}
+			}
+		})
+	}
+	for open := true; open; {
+		var d amqp.Delivery
+		select {
+		case d, open = <-deliveries:
+		case <-ctx.Done():
+			open = false
+		}
+		if open {
+			lanes[lane(text(d.Headers, headerTenant), len(lanes))] <- d
+		}
+	}
+	for _, l := range lanes {
+		close(l)
+	}
+	workers.Wait()
+}
+
+func lane(tenant string, of int) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(tenant))     // a hash takes every write
+	return int(h.Sum32() % uint32(of)) //nolint:gosec // a few workers
+}

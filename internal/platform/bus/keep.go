@@ -1,0 +1,72 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"tenantctl/internal/operation/pause"
+)
+
+// lostMail is what a consumer tells the relays when a queue of its own isn't there: it had messages, perhaps.
+type lostMail struct {
+	Types []string `json:"types"`
+}
+
+// sendAgain has events sent once more that were sent in the time for which they are kept: those of some types, or all.
+func (r *relaying) sendAgain(ctx context.Context, types []string) error {
+	tag, err := r.pool.Exec(ctx, `update bus.outbox set sent_at = null, returned = 0
+		where sent_at > clock_timestamp() - make_interval(secs => $1) and (type = any($2) or $2 is null)`, r.Keep.Seconds(), types)
+	if err != nil {
+		return fmt.Errorf("have events sent again: %w", err)
+	}
+	if n := tag.RowsAffected(); n > 0 {
+		r.Log.WarnContext(ctx, "a queue was lost; its events are sent again", "instance", r.Instance, "events", n, "types", types)
+	}
+	return nil
+}
+
+// hear reads what consumers have told. It is acknowledged when it is done.
+func (r *relaying) hear(ctx context.Context) error {
+	defer r.cutAfter(ctx)()
+	ch, err := r.channel(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		d, there, err := ch.Get(r.Broker.names.relay(r.Instance), false)
+		if err != nil {
+			return fmt.Errorf("hear of lost queues: %w", err)
+		}
+		if !there {
+			return ch.Close()
+		}
+		var lost lostMail
+		if err := json.Unmarshal(d.Body, &lost); err == nil && len(lost.Types) > 0 {
+			if err := r.sendAgain(ctx, lost.Types); err != nil {
+				return err
+			}
+		}
+		pause.Point(ctx, pause.BusSentAgain)
+		if err := d.Ack(false); err != nil {
+			return fmt.Errorf("acknowledge: %w", err)
+		}
+	}
+}
+
+const purgeAtOnce = 10_000
+
+// purge forgets what was sent, and what was handled, long ago; so much at once that nobody waits for it.
+func (r *relaying) purge(ctx context.Context) error {
+	_, err := r.pool.Exec(ctx, `delete from bus.outbox where seq in (
+		select seq from bus.outbox where sent_at < clock_timestamp() - make_interval(secs => $1) order by sent_at limit $2)`, r.Keep.Seconds(), purgeAtOnce)
+	if err != nil {
+		return fmt.Errorf("forget what was sent: %w", err)
+	}
+	_, err = r.pool.Exec(ctx, `delete from bus.inbox where ctid = any (array (
+		select ctid from bus.inbox where handled_at < clock_timestamp() - make_interval(secs => $1) order by handled_at limit $2))`, keepHandled.Seconds(), purgeAtOnce)
+	if err != nil {
+		return fmt.Errorf("forget what was handled: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package bus
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics count what relays and consumers of a process do. They are a prometheus.Collector. A nil one counts nothing.
+type Metrics struct {
+	relayed *prometheus.HistogramVec
+	done    *prometheus.HistogramVec
+	dwell   *prometheus.HistogramVec
+}
+
+// NewMetrics makes them.
+func NewMetrics() *Metrics {
+	histogram := func(name, help string, longest int, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(0.001, 4, longest)}, labels)
+	}
+	return &Metrics{
+		relayed: histogram("bus_outbox_age_seconds", "How old events are when the broker has confirmed them.", 10, "instance"),
+		done:    histogram("bus_handling_seconds", "How long consumers take for a message, by what became of it.", 8, "consumer", "type", "outcome"),
+		dwell:   histogram("bus_dwell_seconds", "From when an event was published to when a consumer has done with it.", 10, "consumer"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	m.relayed.Describe(ch)
+	m.done.Describe(ch)
+	m.dwell.Describe(ch)
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	m.relayed.Collect(ch)
+	m.done.Collect(ch)
+	m.dwell.Collect(ch)
+}
+
+func (m *Metrics) sent(instance string, age time.Duration) {
+	if m != nil {
+		m.relayed.WithLabelValues(instance).Observe(age.Seconds())
+	}
+}
+
+func (m *Metrics) handled(consumer, kind, outcome string, took, dwell time.Duration) {
+	if m == nil {
+		return
+	}
+	if outcome == outcomeParked {
+		kind = "" // it may be anything
+	}
+	m.done.WithLabelValues(consumer, kind, outcome).Observe(took.Seconds())
+	if outcome == outcomeDone {
+		m.dwell.WithLabelValues(consumer).Observe(dwell.Seconds())
+	}
+}

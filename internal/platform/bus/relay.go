@@ -1,0 +1,316 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tenantctl/internal/operation/pause"
+	"tenantctl/internal/tenant"
+)
+
+// RelayOptions say whose outbox is sent where.
+type RelayOptions struct {
+	Broker     *Broker
+	Instance   string
+	RolePrefix string // of the instance's roles
+	// DSN is how the bus's own login reaches the instance. It is asked for each connection, since passwords are rotated.
+	DSN func(ctx context.Context) (string, error)
+	// Poll is how often an empty outbox is looked at; 0 means 100 ms. A notification for each write would cost every commit of the
+	// server a lock that all of them share.
+	Poll time.Duration
+	// Keep is how long what was sent can be sent again; 0 means 24 h.
+	Keep time.Duration
+	// GiveUp is how long a message for which there is no queue is tried; 0 means 15 min. Then it is parked.
+	GiveUp  time.Duration
+	Metrics *Metrics // nil: nothing is counted
+	Log     *slog.Logger
+}
+
+const (
+	defaultPoll   = 100 * time.Millisecond
+	defaultKeep   = 24 * time.Hour
+	defaultGiveUp = 15 * time.Minute
+	keepHandled   = 30 * 24 * time.Hour
+	purgeEvery    = time.Minute
+	askEvery      = time.Second
+	longestReturn = time.Minute
+	relayConns    = 2
+)
+
+// Relay sends an instance's outbox to the broker. Any number of them may run for one instance: one works at a time, and the others
+// take over when it is gone. What one tenant's service published is sent in the order in which it was.
+type Relay struct {
+	RelayOptions
+}
+
+// NewRelay makes a relay.
+func NewRelay(opts RelayOptions) *Relay {
+	if opts.Poll == 0 {
+		opts.Poll = defaultPoll
+	}
+	if opts.Keep == 0 {
+		opts.Keep = defaultKeep
+	}
+	if opts.GiveUp == 0 {
+		opts.GiveUp = defaultGiveUp
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Relay{opts}
+}
+
+// Run works until ctx ends.
+func (r *Relay) Run(ctx context.Context) {
+	supervise(ctx, r.Log, "relay of "+r.Instance, r.session)
+}
+
+// relaying is one session of a relay.
+type relaying struct {
+	*Relay
+	*sender
+	pool      *pgxpool.Pool
+	nextAsk   time.Time
+	nextPurge time.Time
+}
+
+func (r *Relay) session(ctx context.Context, up func()) error {
+	pool, err := r.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	s, err := r.Broker.openSender(ctx, "relay "+r.Instance)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	at := &relaying{Relay: r, sender: s, pool: pool}
+	if err := at.prepare(ctx); err != nil {
+		return err
+	}
+	up()
+	for {
+		if err := s.gate.wait(ctx); err != nil {
+			return err
+		}
+		full, err := at.round(ctx)
+		if err != nil {
+			return err
+		}
+		if full {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-s.closed:
+			return fmt.Errorf("%w: %v", errLost, err)
+		case <-time.After(r.Poll):
+		}
+	}
+}
+
+func (r *Relay) open(ctx context.Context) (*pgxpool.Pool, error) {
+	dsn, err := r.DSN(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("connection string of the bus on %s isn't valid", r.Instance) // the parser's text may quote the password
+	}
+	config.MaxConns = relayConns
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	config.ConnConfig.RuntimeParams = map[string]string{"application_name": "tenantctl/bus"}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the outbox of %s: %w", r.Instance, err)
+	}
+	return pool, nil
+}
+
+// prepare makes what the relay needs on the broker. Where its own queue isn't there the broker is new, or has lost what it had:
+// all that was sent is sent again, which consumers that had it already notice.
+func (r *relaying) prepare(ctx context.Context) error {
+	n := r.Broker.names
+	ch, err := r.channel(ctx)
+	if err != nil {
+		return err
+	}
+	if err := n.declareExchanges(ch); err != nil {
+		return err
+	}
+	own := n.relay(r.Instance)
+	missing, err := r.missing(ctx, own)
+	if err != nil {
+		return err
+	}
+	if missing {
+		if err := r.sendAgain(ctx, nil); err != nil {
+			return err
+		}
+	}
+	if err := n.declare(ch, n.parkingQueue()); err != nil {
+		return err
+	}
+	if err := n.declare(ch, queue{name: own, args: map[string]any{"x-queue-type": "quorum"}}); err != nil {
+		return err
+	}
+	if err := ch.QueueBind(own, "", n.control(), false, nil); err != nil {
+		return fmt.Errorf("bind queue %s: %w", own, err)
+	}
+	return ch.Close()
+}
+
+// round does what there is to do, once. It tells whether there may be more.
+func (r *relaying) round(ctx context.Context) (full bool, err error) {
+	if now := time.Now(); now.After(r.nextAsk) {
+		r.nextAsk = now.Add(askEvery)
+		if err := r.hear(ctx); err != nil {
+			return false, err
+		}
+	}
+	if now := time.Now(); now.After(r.nextPurge) {
+		r.nextPurge = now.Add(purgeEvery)
+		if err := r.purge(ctx); err != nil {
+			return false, err
+		}
+	}
+	var waiting bool
+	err = r.pool.QueryRow(ctx, `select exists (select from bus.outbox where sent_at is null and due_at is null)
+		or exists (select from bus.outbox where due_at <= clock_timestamp())`).Scan(&waiting)
+	if err != nil {
+		return false, fmt.Errorf("look into the outbox: %w", err)
+	}
+	if !waiting {
+		return false, nil
+	}
+	return r.batch(ctx)
+}
+
+// row is an event in the outbox.
+type row struct {
+	Seq         int64
+	Role        string
+	ID          string
+	Type        string
+	Version     int
+	OccurredAt  time.Time
+	Traceparent string
+	Payload     string
+	Returned    int
+	Age         time.Duration
+}
+
+// relayLock is held by the relay that works. It ends with the transaction, so that nothing has to be given up by a clock.
+const relayLock = `select pg_try_advisory_xact_lock(hashtextextended('tenantctl:bus:relay', 0))`
+
+// batch sends what waits and notes it, in one transaction. Killed in between, what was sent is sent once more.
+func (r *relaying) batch(ctx context.Context) (full bool, err error) {
+	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+		var mine bool
+		if err := tx.QueryRow(ctx, relayLock).Scan(&mine); err != nil || !mine {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `update bus.outbox set due_at = null where due_at <= clock_timestamp()`); err != nil {
+			return fmt.Errorf("events that are due: %w", err)
+		}
+		rows, err := tx.Query(ctx, `select seq, role, id::text, type, version, occurred_at, coalesce(traceparent, '') as traceparent, payload::text, returned,
+			clock_timestamp() - occurred_at as age from bus.outbox where sent_at is null and due_at is null order by seq limit $1`, mostAtOnce)
+		if err != nil {
+			return fmt.Errorf("read the outbox: %w", err)
+		}
+		list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+		if err != nil {
+			return fmt.Errorf("read the outbox: %w", err)
+		}
+		full = len(list) == mostAtOnce
+		if len(list) == 0 {
+			return nil
+		}
+		pause.Point(ctx, pause.BusRelayRead)
+		return r.sendRows(ctx, tx, list)
+	})
+	if err == nil {
+		pause.Point(ctx, pause.BusRelayCommitted)
+	}
+	return full, err
+}
+
+func (r *relaying) sendRows(ctx context.Context, tx pgx.Tx, list []row) error {
+	messages := make([]outgoing, len(list))
+	for i, row := range list {
+		messages[i] = r.outgoing(row)
+	}
+	results, err := r.send(ctx, messages...)
+	if err != nil {
+		return err
+	}
+	pause.Point(ctx, pause.BusRelaySent)
+	var sent, returned []int64
+	for i, result := range results {
+		switch {
+		case result == nil:
+			sent = append(sent, list[i].Seq)
+			r.Metrics.sent(r.Instance, list[i].Age)
+		case errors.Is(result, ErrReturned):
+			returned = append(returned, list[i].Seq)
+		}
+	}
+	if _, err := tx.Exec(ctx, `update bus.outbox set sent_at = clock_timestamp() where seq = any($1)`, sent); err != nil {
+		return fmt.Errorf("note what was sent: %w", err)
+	}
+	if len(returned) > 0 {
+		r.Log.WarnContext(ctx, "no queue takes some events; they are tried again", "instance", r.Instance, "events", len(returned))
+		_, err := tx.Exec(ctx, `update bus.outbox set returned = returned + 1,
+			due_at = clock_timestamp() + least(power(2, least(returned, 20))::float8 * interval '100 ms', make_interval(secs => $2)) where seq = any($1)`,
+			returned, longestReturn.Seconds())
+		if err != nil {
+			return fmt.Errorf("note what has no queue: %w", err)
+		}
+	}
+	pause.Point(ctx, pause.BusRelayMarked)
+	return nil
+}
+
+// outgoing is where an event goes: by its type, or to the parking queue where nobody has taken it for long or nobody can tell
+// whose it is.
+func (r *relaying) outgoing(e row) outgoing {
+	n := r.Broker.names
+	name, service, err := tenantOf(r.RolePrefix, e.Role)
+	m := publishing(Message{
+		ID: e.ID, Tenant: name, Source: service, Type: e.Type, Version: e.Version, Occurred: e.OccurredAt, Traceparent: e.Traceparent, Payload: []byte(e.Payload),
+	})
+	reason := ""
+	switch {
+	case err != nil:
+		reason = err.Error()
+	case e.Returned > 0 && e.Age > r.GiveUp:
+		reason = ErrReturned.Error()
+	default:
+		return outgoing{exchange: n.events(), key: e.Type, message: m}
+	}
+	for key, value := range parkedWith("", reason) {
+		m.Headers[key] = value
+	}
+	return outgoing{key: n.parking(), message: m}
+}
+
+// tenantOf reads the tenant and the service from the name of a role, as tenant.Name.RoleFor makes it.
+func tenantOf(prefix, role string) (tenant.Name, string, error) {
+	rest, ours := strings.CutPrefix(role, prefix+"t_")
+	ident, service, whole := strings.Cut(rest, "__")
+	name, err := tenant.ParseName(strings.ReplaceAll(ident, "_", "-"))
+	if !ours || !whole || err != nil {
+		return "", "", fmt.Errorf("role %q is no tenant's", role)
+	}
+	return name, strings.ReplaceAll(service, "_", "-"), nil
+}
