@@ -85,7 +85,7 @@ func tlsConfig(caFile, host string) (*tls.Config, error) {
 type link struct {
 	*amqp.Connection
 	socket net.Conn
-	closed chan *amqp.Error
+	closed chan struct{}
 }
 
 // dial connects for a purpose, which the broker shows.
@@ -111,7 +111,14 @@ func (b *Broker) dial(ctx context.Context, purpose string) (*link, error) {
 		return nil, fmt.Errorf("connect to the broker: %w", err)
 	}
 	l.Connection = connection
-	l.closed = connection.NotifyClose(make(chan *amqp.Error, 1))
+	l.closed = make(chan struct{})
+	ended := connection.NotifyClose(make(chan *amqp.Error, 1))
+	go func() {
+		defer close(l.closed)
+		for reason := range ended {
+			b.log.Warn("the broker's connection ended", "of", purpose, "reason", reason)
+		}
+	}()
 	return l, nil
 }
 

@@ -76,8 +76,9 @@ func (c *Consumer) Run(ctx context.Context) {
 // elsewhere. A delivery belongs to its session: once that is over the acknowledgement fails, and the message comes again.
 type consuming struct {
 	*Consumer
-	in  *link
-	out *sender
+	in   *link
+	out  *sender
+	over chan struct{} // closed when the broker hands out no more
 }
 
 // end gives the session up. What it holds comes again.
@@ -97,7 +98,7 @@ func (c *Consumer) session(ctx context.Context, up func()) error {
 		return err
 	}
 	defer out.close()
-	s := &consuming{Consumer: c, in: in, out: out}
+	s := &consuming{Consumer: c, in: in, out: out, over: make(chan struct{})}
 	ch, err := s.prepare(ctx)
 	if err != nil {
 		return err
@@ -196,6 +197,7 @@ func (s *consuming) work(ctx context.Context, deliveries <-chan amqp.Delivery) {
 			lanes[lane(text(d.Headers, headerTenant), len(lanes))] <- d
 		}
 	}
+	close(s.over)
 	for _, l := range lanes {
 		close(l)
 	}

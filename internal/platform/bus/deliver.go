@@ -69,7 +69,7 @@ func (s *consuming) attempt(ctx context.Context, m Message) (string, error) {
 		select {
 		case <-ctx.Done():
 			return "", Later(err)
-		case <-s.out.closed:
+		case <-s.over:
 			return "", Later(err)
 		case <-time.After(awayPause):
 		}

@@ -87,7 +87,9 @@ func start(t testing.TB, run func(context.Context)) (stop func()) {
 func (b *bundle) relay(t testing.TB, change ...func(*bus.RelayOptions)) (stop func()) {
 	opts := bus.RelayOptions{
 		Broker: b.broker(t), Instance: fleet.Instance, RolePrefix: b.Prefix, Poll: 5 * time.Millisecond, Log: b.log, Metrics: bus.NewMetrics(),
-		DSN: func(ctx context.Context) (string, error) { return b.Login(bus.Service)(ctx, scope.Cell{Cell: "shared"}) },
+		DSN: func(ctx context.Context) (string, error) {
+			return b.Login(bus.Service)(ctx, scope.Cell{Cell: "shared"})
+		},
 	}
 	for _, c := range change {
 		c(&opts)

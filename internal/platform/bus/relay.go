@@ -111,8 +111,8 @@ func (r *Relay) session(ctx context.Context, up func()) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-s.closed:
-			return fmt.Errorf("%w: %v", errLost, err)
+		case <-s.closed:
+			return errLost
 		case <-time.After(r.Poll):
 		}
 	}
