@@ -16,6 +16,7 @@ import (
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/config"
 	"tenantctl/internal/postgres"
+	"tenantctl/internal/registry"
 )
 
 // Factory has what commands need. Nothing is opened before it is asked for, and everything once.
@@ -48,6 +49,14 @@ func newFactory(streams *terminal.Streams, env func(string) (string, bool), sign
 	f.config = sync.OnceValues(f.loadConfig)
 	f.servers.factory = f
 	return f
+}
+
+// with is a factory for another content of tenants.yaml. What it opens is closed by its own Close; the records are shared.
+func (f *Factory) with(file *config.File, records *registry.Registry) *Factory {
+	made := &Factory{Streams: f.Streams, env: f.env, flags: f.flags, signals: f.signals, now: f.now, settings: f.settings}
+	made.config = func() (*config.File, error) { return file, nil }
+	made.servers.factory, made.servers.registry = made, records
+	return made
 }
 
 // Settings are the global settings.

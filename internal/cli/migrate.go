@@ -235,13 +235,8 @@ func (f *Factory) announce(ctx context.Context, m *mover, opts *migrateOptions) 
 	if last, err := m.last(ctx); err != nil || (last != nil && last.State == tenant.OperationDone) {
 		return err // one that was moved is refused without a question
 	}
-	op, err := m.unfinished(ctx)
+	op, err := m.resume(ctx)
 	if err != nil {
-		return err
-	}
-	if op == nil || op.Phase == "" || op.Phase == migrate.PhaseInspect {
-		m.scratch.warm(ctx)
-	} else if err := m.scratch.sweep(ctx, scratchDatabase(op.ID)); err != nil {
 		return err
 	}
 	blocked, err := m.blocked(ctx, op)

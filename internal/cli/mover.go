@@ -83,6 +83,19 @@ func (m *mover) unfinished(ctx context.Context) (*tenant.Operation, error) {
 	return last, nil
 }
 
+// resume finds the move to go on with, nil where a new one begins, and has the scratch server ready for what it needs of it.
+func (m *mover) resume(ctx context.Context) (*tenant.Operation, error) {
+	op, err := m.unfinished(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if op == nil || op.Phase == "" || op.Phase == migrate.PhaseInspect {
+		m.scratch.warm(ctx)
+		return op, nil
+	}
+	return op, m.scratch.sweep(ctx, scratchDatabase(op.ID))
+}
+
 // last is the tenant's newest move; nil where there was none.
 func (m *mover) last(ctx context.Context) (*tenant.Operation, error) {
 	last, err := m.records.LastOperation(ctx, m.name(), migrate.Kind)

@@ -28,6 +28,7 @@ const (
 	groupFleet    = "fleet"
 	groupMove     = "move"
 	groupPlatform = "platform"
+	groupOperator = "operator"
 	groupMore     = "more"
 )
 
@@ -63,6 +64,7 @@ func newRoot(f *Factory) (*cobra.Command, error) {
 		&cobra.Group{ID: groupFleet, Title: "Look after tenants:"},
 		&cobra.Group{ID: groupMove, Title: "Move a client's legacy database:"},
 		&cobra.Group{ID: groupPlatform, Title: "Run the platform:"},
+		&cobra.Group{ID: groupOperator, Title: "Keep tenants.yaml true:"},
 		&cobra.Group{ID: groupMore, Title: "More:"},
 	)
 	root.SetHelpCommandGroupID(groupMore)
@@ -83,6 +85,7 @@ func addCommands(root *cobra.Command, f *Factory) {
 		newCmdResume(f, nil), newCmdArchive(f, nil), newCmdDelete(f, nil), newCmdPsql(f, nil), newCmdEvents(f, nil))
 	add(groupMove, newCmdInspect(f, nil), newCmdMigrate(f, nil), newCmdVerify(f, nil), newCmdCutover(f, nil), newCmdRollback(f, nil), newCmdComplete(f, nil))
 	add(groupPlatform, newCmdServe(f, nil), newCmdServices(f, nil), newCmdUser(f), newCmdKeys(f))
+	add(groupOperator, newCmdOperator(f, nil), newCmdPause(f, nil), newCmdUnpause(f, nil))
 	add(groupMore, newCmdVersion(f, nil))
 	root.AddCommand(newTopicExitCodes())
 }

@@ -135,6 +135,9 @@ func (c *checker) tenants() {
 		if e.Value.Move != nil && e.Value.Legacy == nil {
 			c.problem(at.key("move"), "there is nothing to move: the tenant has no legacy database; add legacy: or leave move: out")
 		}
+		if e.Value.Deletion != nil && e.Value.Deletion.Confirm != e.Name {
+			c.problem(at.key("deletion").key("confirm"), "has to be the tenant's name, %q: without it nothing is removed", e.Name)
+		}
 		if e.Value.Ring == "" {
 			ringless++
 		} else {

@@ -138,6 +138,12 @@ type declaredTenant struct {
 	Legacy   *legacy      `yaml:"legacy" doc:"The client's own old database and application."`
 	Upstream webAddress   `yaml:"upstream" doc:"Where the tenant's traffic goes after a move without a mapping: the legacy application, pointed at the tenant's schema."`
 	Move     *move        `yaml:"move" doc:"Lets the operator move the legacy database. Without it, only \"tenantctl migrate\" does."`
+	Deletion *deletion    `yaml:"deletion" doc:"Lets the operator remove the tenant for good, together with \"state: deleted\". Without it, only \"tenantctl delete\" does."`
+}
+
+type deletion struct {
+	Confirm   string    `yaml:"confirm" required:"true" doc:"The tenant's name once more."`
+	Retention *Duration `yaml:"retention" min:"0s" max:"87600h" doc:"How long the tenant is kept, out of service, after the operator first saw this. Default: 720h (30 days)."`
 }
 
 type legacy struct {

@@ -178,5 +178,9 @@ func (e *effective) tenant(name tenant.Name) error {
 		e.add(move.Until, p.key("move", "until"))
 		e.add(move.Window.String(), p.key("move", "window"))
 	}
+	if deletion, confirmed := e.file.Deletion(name); confirmed {
+		e.add(string(name), p.key("deletion", "confirm"))
+		e.add(Duration(deletion.Retention).String(), p.key("deletion", "retention"))
+	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -83,6 +85,16 @@ type Move struct {
 // Name is the file or folder as it was named to Load.
 func (f *File) Name() string { return f.name }
 
+// Hash is a digest of what the file says, wherever it lies: two processes with the same hash were told the same.
+func (f *File) Hash() string {
+	sum := sha256.New()
+	for _, s := range f.sources {
+		fmt.Fprintf(sum, "%d\n", len(s.data))
+		sum.Write(s.data)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
 // Dir is the folder that relative paths of the file are relative to.
 func (f *File) Dir() string { return f.dir }
 
@@ -130,6 +142,26 @@ func (f *File) Move(name tenant.Name) (Move, bool) {
 		return Move{}, false
 	}
 	return Move{Mode: first(t.Move.Mode, "auto"), Until: first(t.Move.Until, "cutover"), Window: t.Move.Window}, true
+}
+
+// Deletion is how the operator may remove a tenant that is declared deleted.
+type Deletion struct {
+	Retention time.Duration // kept for so long, out of service
+}
+
+// DefaultRetention is how long a tenant is kept that is declared deleted.
+const DefaultRetention = 30 * 24 * time.Hour
+
+// Deletion is how the operator may remove a tenant; false where it never does.
+func (f *File) Deletion(name tenant.Name) (Deletion, bool) {
+	t := f.doc.Tenants.get(string(name))
+	if t == nil || t.Deletion == nil || t.State != tenant.Deleted {
+		return Deletion{}, false
+	}
+	if t.Deletion.Retention == nil {
+		return Deletion{DefaultRetention}, true
+	}
+	return Deletion{time.Duration(*t.Deletion.Retention)}, true
 }
 
 // Instances are the shared databases in the order of the file; the local stack's alone where none is declared.

@@ -40,12 +40,13 @@ type Plan struct {
 func (p Plan) Empty() bool { return len(p.Steps) == 0 }
 
 // script is the plan as one message: one transaction on the instance, in which what was done is recorded.
-func (p Plan) script(path, record []string) string {
+func (p Plan) script(hold, path, record []string) string {
 	quoted := make([]string, len(path))
 	for i, schema := range path {
 		quoted[i] = postgres.Ident(schema)
 	}
-	statements := []string{"begin", "set local search_path = " + strings.Join(quoted, ", ")}
+	statements := append([]string{"begin"}, hold...)
+	statements = append(statements, "set local search_path = "+strings.Join(quoted, ", "))
 	for _, step := range p.Steps {
 		if step.Name != stepReplay {
 			statements = append(statements, step.SQL...)

@@ -132,6 +132,7 @@ type request struct {
 	spec   tenant.Spec
 	lift   bool     // the roles of a lift, whatever the spec says
 	beside []string // schemas beside the tenant's own
+	fence  *Fence   // the lease that the caller has; nil: none
 }
 
 func (p *Provisioner) bring(ctx context.Context, want request, observed *seen, outcome *Outcome) error {
@@ -152,7 +153,7 @@ func (p *Provisioner) bring(ctx context.Context, want request, observed *seen, o
 			if err != nil || plan.Empty() {
 				return err
 			}
-			return p.execute(ctx, want.spec, plan)
+			return p.execute(ctx, want, plan)
 		})
 		if err != nil {
 			return err
@@ -171,10 +172,11 @@ func (p *Provisioner) bring(ctx context.Context, want request, observed *seen, o
 }
 
 // execute sends the plan's message, and applies files where they come one by one.
-func (p *Provisioner) execute(ctx context.Context, spec tenant.Spec, plan Plan) error {
-	script := plan.script([]string{spec.Schema, Ext}, p.recordSQL(spec.Schema, plan.templated))
+func (p *Provisioner) execute(ctx context.Context, want request, plan Plan) error {
+	spec := want.spec
+	script := plan.script(want.fence.hold(), []string{spec.Schema, Ext}, p.recordSQL(spec.Schema, plan.templated))
 	if err := postgres.Script(ctx, p.pool, script); err != nil {
-		return err
+		return want.fence.explain(err)
 	}
 	for _, service := range plan.replay {
 		conn, err := p.pool.Acquire(ctx)

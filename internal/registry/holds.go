@@ -59,7 +59,8 @@ func (h *Holds) Take(ctx context.Context, names []tenant.Name) (map[tenant.Name]
 	taken := make(map[tenant.Name]bool, len(names))
 	err := h.ask(ctx, func(ctx context.Context) error {
 		var lease string
-		return postgres.Each(ctx, h.conn, holdsTakeSQL, []any{leases, text(h.holder)}, []any{&lease}, func() error {
+		var token int64
+		return postgres.Each(ctx, h.conn, holdsTakeSQL, []any{leases, text(h.holder)}, []any{&lease, &token}, func() error {
 			taken[byLease[lease]] = true
 			return nil
 		})
@@ -68,6 +69,22 @@ func (h *Holds) Take(ctx context.Context, names []tenant.Name) (map[tenant.Name]
 		return nil, fmt.Errorf("take leases: %w", err)
 	}
 	return taken, nil
+}
+
+// TakeOne takes the lease of one tenant and gives its token; false where another process has it. For work that commits on an
+// instance, which RaiseToken is to be told of it.
+func (h *Holds) TakeOne(ctx context.Context, name tenant.Name) (token int64, taken bool, err error) {
+	err = h.ask(ctx, func(ctx context.Context) error {
+		var lease string
+		return postgres.Each(ctx, h.conn, holdsTakeSQL, []any{[]string{LeaseName(name)}, text(h.holder)}, []any{&lease, &token}, func() error {
+			taken = true
+			return nil
+		})
+	})
+	if err != nil {
+		return 0, false, fmt.Errorf("take the lease of %s: %w", name, err)
+	}
+	return token, taken, nil
 }
 
 // Release lets leases go.

@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tenantctl/internal/config"
+	"tenantctl/internal/operator"
+)
+
+type operatorOptions struct {
+	Factory      *Factory
+	Workers      int
+	Moves        int
+	Resync       time.Duration
+	Heal         time.Duration
+	RemovalShare int
+	DiffersAfter time.Duration
+}
+
+func newCmdOperator(f *Factory, runF func(context.Context, *operatorOptions) error) *cobra.Command {
+	opts := &operatorOptions{Factory: f}
+	cmd := &cobra.Command{
+		Use:   "operator",
+		Short: "Keep the fleet as tenants.yaml declares it, until interrupted",
+		Long: `Keep the fleet as tenants.yaml declares it, until interrupted: watch the file and make it so. Tenants are made, changed, suspended,
+resumed and archived as plan and apply would; what somebody changed on an instance by hand is put back where tenantctl made it; new
+versions go out ring by ring as upgrade would; legacy databases are moved where ` + "`move:`" + ` asks for it, no further than it says and
+within its window. With mode auto that is an offline move, which stops the client's writes without asking: to declare it is to agree.
+
+It never deletes a tenant unless it is declared ` + "`state: deleted`, `deletion: { confirm: NAME }`" + ` says so once more, and the
+retention is over. What is set by hand (suspend, rollback, pause) stays until it is lifted. What fails is tried again; what can't
+work isn't, until its declaration changes.
+
+Several operators may run on the same control database: one leads, all work, and another goes on where one dies. A file that can't
+be read leaves the one before in force. A change that takes many tenants out of service waits until it is accepted.`,
+		Example: `  tenantctl operator
+  tenantctl operator --workers 8 --removal-share 5
+  tenantctl operator status
+  tenantctl operator accept 3f9a61c02b7d`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := noArgs(cmd, args); err != nil {
+				return err
+			}
+			return opts.check(cmd)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if runF != nil {
+				return runF(cmd.Context(), opts)
+			}
+			return runOperator(cmd.Context(), opts)
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&opts.Workers, "workers", defaultParallel, "tenants that this replica works on at once")
+	flags.IntVar(&opts.Moves, "moves", 1, "legacy databases that this replica moves at once")
+	flags.DurationVar(&opts.Resync, "resync", 30*time.Second, "how often declarations and records are compared although nothing happened")
+	flags.DurationVar(&opts.Heal, "heal", 10*time.Minute, "how often it looks at the instances for what was changed there by hand")
+	flags.IntVar(&opts.RemovalShare, "removal-share", 10, "percent of the fleet: a change that takes more tenants than that out of service, and at least 2, waits to be accepted")
+	flags.DurationVar(&opts.DiffersAfter, "differs-after", time.Minute, "how long this replica's file may differ from the others' before that is told")
+	cmd.AddCommand(newCmdOperatorStatus(f, nil), newCmdOperatorAccept(f, nil))
+	return cmd
+}
+
+func (o *operatorOptions) check(cmd *cobra.Command) error {
+	switch {
+	case o.Workers < 1 || o.Moves < 1:
+		return usageError(cmd, "", "--workers and --moves: at least 1")
+	case o.Resync <= 0 || o.Heal <= 0 || o.DiffersAfter <= 0:
+		return usageError(cmd, "", "--resync, --heal and --differs-after must be more than 0")
+	case o.RemovalShare < 0 || o.RemovalShare > 100:
+		return usageError(cmd, "", "--removal-share: 0 to 100 percent, got %d", o.RemovalShare)
+	}
+	return nil
+}
+
+func runOperator(ctx context.Context, opts *operatorOptions) error {
+	f := opts.Factory
+	settings, err := f.Settings()
+	if err != nil {
+		return err
+	}
+	records, err := f.Registry(ctx)
+	if err != nil {
+		return err
+	}
+	control, err := f.ControlDSN(ctx)
+	if err != nil {
+		return err
+	}
+	o, err := operator.New(ctx, operator.Options{
+		Records: records, Control: control, File: settings.File,
+		Load: func() (*config.File, error) {
+			file, err := config.Load(settings.File)
+			if err != nil {
+				return nil, err
+			}
+			return file.With(f.layers()), nil
+		},
+		Open:    f.workshop(records, opts.Workers),
+		Workers: opts.Workers, Moves: opts.Moves, Resync: opts.Resync, Heal: opts.Heal, RemovalShare: opts.RemovalShare,
+		DiffersAfter: opts.DiffersAfter, Actor: "operator of " + f.actor(), Log: f.Log(),
+	})
+	if err != nil {
+		return err
+	}
+	f.Tell("operator %s keeps %s true; `tenantctl operator status` shows how it goes, Ctrl-C ends it", o.ID()[:8], settings.File)
+	running, stop := untilDrained(ctx, f.signals.draining())
+	defer stop()
+	if err := o.Run(running); err != nil {
+		return fmt.Errorf("operator: %w", err)
+	}
+	return silent(ctx.Err())
+}
+
+// untilDrained is a context that ends when the first signal arrives.
+func untilDrained(ctx context.Context, drain <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-drain:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}

@@ -1,0 +1,68 @@
+package operator
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tenantctl/internal/operator/reconcile"
+	"tenantctl/internal/registry"
+	"tenantctl/internal/tenant"
+)
+
+// State is how operators stand, as the control database knows it.
+type State struct {
+	Generation Generation          `json:"generation"`
+	Replicas   []Replica           `json:"replicas"`
+	Paused     []registry.Override `json:"paused,omitempty"` // of the tenant "": the whole fleet
+	Open       []Record            `json:"open,omitempty"`   // what isn't as declared
+}
+
+// ReadStore is OpenStore for commands that only read. There being no records yet is tenant.ErrNotFound.
+func ReadStore(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
+	var there bool
+	if err := pool.QueryRow(ctx, `select to_regclass('tenantctl_operator.sink') is not null`).Scan(&there); err != nil {
+		return nil, fmt.Errorf("look for the operators' records: %w", err)
+	}
+	if !there {
+		return nil, tenant.WithHint(fmt.Errorf("no operator has run yet: %w", tenant.ErrNotFound), "`tenantctl operator` starts one")
+	}
+	return &Store{pool: pool}, nil
+}
+
+// StateOf reads how operators stand.
+func StateOf(ctx context.Context, store *Store, records *registry.Registry) (s State, err error) {
+	if s.Generation, err = store.Generation(ctx); err != nil {
+		return s, err
+	}
+	if s.Replicas, err = store.Replicas(ctx); err != nil {
+		return s, err
+	}
+	overrides, err := records.Overrides(ctx, "")
+	if err != nil {
+		return s, err
+	}
+	for _, o := range overrides {
+		if o.Kind == reconcile.OverridePause {
+			s.Paused = append(s.Paused, o)
+		}
+	}
+	all, err := store.Records(ctx)
+	for _, r := range all {
+		if r.Result != Settled {
+			s.Open = append(s.Open, r)
+		}
+	}
+	slices.SortFunc(s.Open, func(a, b Record) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Task, b.Task))
+	})
+	return s, err
+}
+
+// Pause is the override that has the operator leave a tenant alone, or, of the tenant "", the fleet.
+func Pause(name tenant.Name, actor, reason string) registry.Override {
+	return registry.Override{Tenant: name, Kind: reconcile.OverridePause, Value: "on", Actor: actor, Reason: reason}
+}
