@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -37,9 +36,9 @@ type app struct {
 	pages []page
 	link  link
 
-	fleet        []Tenant // by name
-	fleetEdition int      // changes with the fleet
-	read         bool     // the fleet was read once
+	fleet        []row // by name
+	fleetEdition int   // changes with the fleet
+	read         bool  // the fleet was read once
 	events       []tenant.Event
 	eventCount   int // of all events that came, those that were dropped since among them
 	lastEvent    int64
@@ -56,6 +55,9 @@ type app struct {
 	saidAt  time.Time
 	leaving bool // asked once whether to leave with tasks under way
 }
+
+// New makes a dashboard as Bubble Tea runs it; Run is for who has a terminal.
+func New(o Options) tea.Model { return newApp(o) }
 
 // newApp makes a dashboard that shows the fleet.
 func newApp(o Options) *app {
@@ -224,11 +226,11 @@ func (a *app) openTenant(name tenant.Name) tea.Cmd {
 
 // tenant is a line of the fleet; nil where there is none of that name.
 func (a *app) tenant(name tenant.Name) *Tenant {
-	i, found := slices.BinarySearchFunc(a.fleet, name, func(t Tenant, n tenant.Name) int { return strings.Compare(string(t.Name), string(n)) })
+	i, found := slices.BinarySearchFunc(a.fleet, name, byName)
 	if !found {
 		return nil
 	}
-	return &a.fleet[i]
+	return &a.fleet[i].Tenant
 }
 
 // leave ends the dashboard; where tasks are under way it asks first, since they go on.

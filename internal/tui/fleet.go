@@ -22,37 +22,35 @@ type fleetPage struct {
 	first  int // of the optional columns
 	marks  map[tenant.Name]bool
 
-	seen int          // the app's fleet that shown was made of
-	made []int        // the rows that pass, in order, as indexes into the app's fleet
-	at   int          // the cursor's row
-	on   tenant.Name  // the tenant there, which the cursor follows when rows move
-	top  int          // the first row that shows
-	sums [2]line      // what stands above
-	need map[need]int // tenants by need
+	seen    int         // the app's fleet that shown was made of
+	counted int         // the one that sums was made of
+	made    []int       // the rows that pass, in order, as indexes into the app's fleet
+	at      int         // the cursor's row
+	on      tenant.Name // the tenant there, which the cursor follows when rows move
+	top     int         // the first row that shows
+	sums    [2]line     // what stands above
 }
 
 // fleetSort is a way to order the fleet.
 type fleetSort struct {
 	name string
-	less func(a, b *Tenant) int
+	less func(a, b *row) int
 }
 
 func fleetSorts() []fleetSort {
 	return []fleetSort{
-		{"need", func(a, b *Tenant) int { return cmp.Compare(needOf(b), needOf(a)) }},
-		{"name", func(*Tenant, *Tenant) int { return 0 }},
-		{"state", func(a, b *Tenant) int { return cmp.Compare(a.State, b.State) }},
-		{"route", func(a, b *Tenant) int { return cmp.Compare(a.Route, b.Route) }},
-		{"ring", func(a, b *Tenant) int { return cmp.Compare(a.Ring, b.Ring) }},
-		{"versions", func(a, b *Tenant) int {
-			return cmp.Compare(tenant.VersionsText(a.Versions), tenant.VersionsText(b.Versions))
-		}},
-		{"changed", func(a, b *Tenant) int { return b.Updated.Compare(a.Updated) }},
+		{"need", func(a, b *row) int { return cmp.Compare(b.need, a.need) }},
+		{"name", nil}, // as it comes
+		{"state", func(a, b *row) int { return cmp.Compare(a.State, b.State) }},
+		{"route", func(a, b *row) int { return cmp.Compare(a.Route, b.Route) }},
+		{"ring", func(a, b *row) int { return cmp.Compare(a.Ring, b.Ring) }},
+		{"versions", func(a, b *row) int { return cmp.Compare(a.versions, b.versions) }},
+		{"changed", func(a, b *row) int { return b.Updated.Compare(a.Updated) }},
 	}
 }
 
 func newFleetPage(a *app) *fleetPage {
-	return &fleetPage{app: a, marks: map[tenant.Name]bool{}, seen: -1}
+	return &fleetPage{app: a, marks: map[tenant.Name]bool{}, seen: -1, counted: -1}
 }
 
 func (p *fleetPage) crumb() string { return "fleet" }
@@ -85,12 +83,18 @@ func (p *fleetPage) refresh() {
 	fleet := p.app.fleet
 	p.made = p.made[:0]
 	for i := range fleet {
-		if len(p.filter.terms) == 0 || p.filter.keeps(searchText(&fleet[i]), func(key string) []string { return valuesOf(&fleet[i], key) }) {
+		if len(p.filter.terms) == 0 || p.filter.keeps(fleet[i].search, fleet[i].values) {
 			p.made = append(p.made, i)
 		}
 	}
-	less := fleetSorts()[p.sort].less
-	slices.SortStableFunc(p.made, func(i, j int) int { return less(&fleet[i], &fleet[j]) })
+	if less := fleetSorts()[p.sort].less; less != nil {
+		slices.SortFunc(p.made, func(i, j int) int {
+			if c := less(&fleet[i], &fleet[j]); c != 0 {
+				return c
+			}
+			return i - j
+		})
+	}
 	if p.down {
 		slices.Reverse(p.made)
 	}
@@ -100,7 +104,10 @@ func (p *fleetPage) refresh() {
 		}
 	}
 	p.put(p.at)
-	p.count()
+	if p.counted != p.app.fleetEdition {
+		p.counted = p.app.fleetEdition
+		p.count()
+	}
 }
 
 func (p *fleetPage) put(at int) {
@@ -110,54 +117,24 @@ func (p *fleetPage) put(at int) {
 	}
 }
 
-// searchText is what words of a filter look at.
-func searchText(t *Tenant) string {
-	s := string(t.Name)
-	if t.Operation != nil {
-		s += " " + t.Operation.Kind + " " + t.Operation.Phase + " " + t.Operation.Error
-	}
-	return strings.ToLower(s)
-}
-
-func valuesOf(t *Tenant, key string) []string {
-	switch key {
-	case "ring":
-		return []string{t.Ring}
-	case "state":
-		return []string{string(t.State)}
-	case "route":
-		return []string{string(t.Route)}
-	case "instance":
-		return []string{t.Instance}
-	case "cell":
-		return []string{t.Cell}
-	case "service":
-		return t.Services
-	case "op":
-		if t.Operation != nil {
-			return []string{t.Operation.Kind, t.Operation.Phase, string(t.Operation.State)}
-		}
-	case "need":
-		return []string{needOf(t).word()}
-	}
-	return nil
-}
-
-// count makes the two lines above the rows: the states and needs of all tenants, and the spread of versions.
+// count makes the two lines above the rows: the needs and states of all tenants, and the spread of versions.
 func (p *fleetPage) count() {
-	states, needs, spread := map[tenant.State]int{}, map[need]int{}, map[string]map[uint64]int{}
+	states, needs, same := map[tenant.State]int{}, [needHaste + 1]int{}, map[string]*sameVersions{}
+	last := &sameVersions{} // most tenants are where the one before them is
+	lastText := "\x00"
 	for i := range p.app.fleet {
-		t := &p.app.fleet[i]
-		states[t.State]++
-		needs[needOf(t)]++
-		for service, v := range t.Versions {
-			if spread[service] == nil {
-				spread[service] = map[uint64]int{}
+		r := &p.app.fleet[i]
+		states[r.State]++
+		needs[r.need]++
+		if r.versions != lastText {
+			lastText = r.versions
+			if last = same[lastText]; last == nil {
+				last = &sameVersions{versions: r.Versions}
+				same[lastText] = last
 			}
-			spread[service][v.Number]++
 		}
+		last.tenants++
 	}
-	p.need = needs
 	l := text(strong, look.Plural(int64(len(p.app.fleet)), "tenant", "tenants"))
 	for _, n := range []need{needHaste, needHelp, needDecision, needPatience} {
 		if needs[n] > 0 {
@@ -169,7 +146,13 @@ func (p *fleetPage) count() {
 			l = l.with(plain, "  ").with(stateLook(s), look.Count(int64(states[s]))+" "+string(s))
 		}
 	}
-	p.sums = [2]line{l, spreadLine(spread)}
+	p.sums = [2]line{l, spreadLine(same)}
+}
+
+// sameVersions is how many tenants are at the same versions.
+type sameVersions struct {
+	versions map[string]tenant.Version
+	tenants  int
 }
 
 func needText(n need, count int) string {
@@ -177,7 +160,16 @@ func needText(n need, count int) string {
 }
 
 // spreadLine is how many tenants are at which version: core 6 ×480, 5 ×20.
-func spreadLine(spread map[string]map[uint64]int) line {
+func spreadLine(same map[string]*sameVersions) line {
+	spread := map[string]map[uint64]int{}
+	for _, s := range same {
+		for service, v := range s.versions {
+			if spread[service] == nil {
+				spread[service] = map[uint64]int{}
+			}
+			spread[service][v.Number] += s.tenants
+		}
+	}
 	services := make([]string, 0, len(spread))
 	for service := range spread {
 		services = append(services, service)
@@ -209,7 +201,7 @@ func spreadLine(spread map[string]map[uint64]int) line {
 type column struct {
 	title string
 	width int
-	cell  func(t *Tenant) (string, role)
+	cell  func(r *row) (string, role)
 }
 
 // columns are what fits: name, state and route always, the optional ones from the first that was chosen, what goes on last.
@@ -219,18 +211,18 @@ func (p *fleetPage) columns(width int) []column {
 		name = max(name, len(p.app.fleet[i].Name))
 	}
 	cols := []column{
-		{"NAME", min(name, max(width/3, 16)), func(t *Tenant) (string, role) { return string(t.Name), plain }},
-		{"STATE", 9, func(t *Tenant) (string, role) { return string(t.State), stateLook(t.State) }},
-		{"ROUTE", 8, func(t *Tenant) (string, role) { return string(t.Route), routeLook(t.Route) }},
+		{"NAME", min(name, max(width/3, 16)), func(r *row) (string, role) { return string(r.Name), plain }},
+		{"STATE", 9, func(r *row) (string, role) { return string(r.State), stateLook(r.State) }},
+		{"ROUTE", 8, func(r *row) (string, role) { return string(r.Route), routeLook(r.Route) }},
 	}
-	last := column{"GOES ON", 0, func(t *Tenant) (string, role) { return standing(t, p.app.now()), needOf(t).look() }}
+	last := column{"GOES ON", 0, func(r *row) (string, role) { return standing(&r.Tenant, p.app.now()), r.need.look() }}
 	optional := []column{
-		{"RING", 9, func(t *Tenant) (string, role) { return t.Ring, plain }},
-		{"VERSIONS", 24, func(t *Tenant) (string, role) { return tenant.VersionsText(t.Versions), plain }},
-		{"CELL", 5, func(t *Tenant) (string, role) { return t.Cell, plain }},
-		{"INSTANCE", 10, func(t *Tenant) (string, role) { return t.Instance, plain }},
-		{"CHANGED", 7, func(t *Tenant) (string, role) { return ageOf(p.app.now(), t.Updated), dim }},
-		{"SCHEMA", 20, func(t *Tenant) (string, role) { return t.Schema, dim }},
+		{"RING", 9, func(r *row) (string, role) { return r.Ring, plain }},
+		{"VERSIONS", 24, func(r *row) (string, role) { return r.versions, plain }},
+		{"CELL", 5, func(r *row) (string, role) { return r.Cell, plain }},
+		{"INSTANCE", 10, func(r *row) (string, role) { return r.Instance, plain }},
+		{"CHANGED", 7, func(r *row) (string, role) { return ageOf(p.app.now(), r.Updated), dim }},
+		{"SCHEMA", 20, func(r *row) (string, role) { return r.Schema, dim }},
 	}
 	least := max(lastWidth, width/4)
 	left := width - signWidth - least
@@ -289,8 +281,8 @@ func (p *fleetPage) nothing() string {
 	return "no tenant passes the filter " + p.filter.text + "; esc takes it away"
 }
 
-func (p *fleetPage) row(t *Tenant, cols []column, here bool, width int) string {
-	n := needOf(t)
+func (p *fleetPage) row(t *row, cols []column, here bool, width int) string {
+	n := t.need
 	mark := " "
 	if p.marks[t.Name] {
 		mark = "*"

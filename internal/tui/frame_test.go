@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write the golden frames anew")
+// update is teatest's flag -update: write the golden frames anew.
+func update() bool { return flag.Lookup("update").Value.String() == "true" }
 
 func plainFrame(s string) string { return ansi.Strip(s) }
 
@@ -135,7 +136,7 @@ func fits(t *testing.T, frame string, width, height int) {
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".golden")
-	if *update {
+	if update() {
 		require.NoError(t, os.MkdirAll("testdata", 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
 		return

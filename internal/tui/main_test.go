@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -10,10 +9,6 @@ import (
 
 func TestMain(m *testing.M) {
 	time.Local = time.UTC // frames show times as the reader's clock does
-	code := m.Run()
-	if err := goleak.Find(); code == 0 && err != nil {
-		println(err.Error())
-		code = 1
-	}
-	os.Exit(code)
+	// teatest waits for an interrupt that never comes.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/charmbracelet/x/exp/teatest.NewTestModel.func2"))
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -41,7 +40,7 @@ const (
 // polled is an answer of the source: all that changed since the one before.
 type polled struct {
 	page   int
-	fleet  []Tenant
+	fleet  []row
 	whole  bool
 	asked  []tenant.Name // where not the whole fleet was
 	events []tenant.Event
@@ -122,15 +121,15 @@ func (q question) put(ctx context.Context) polled {
 	slices.Sort(a.asked)
 	a.asked = slices.Compact(a.asked)
 	a.whole = a.whole || len(a.asked) > maxNamed
-	switch {
-	case a.whole:
+	if a.whole {
 		a.asked = nil
-		a.fleet, a.err = q.source.Fleet(ctx)
-	case len(a.asked) > 0:
-		a.fleet, a.err = q.source.Fleet(ctx, a.asked...)
 	}
-	if a.err != nil {
-		return a
+	if a.whole || len(a.asked) > 0 {
+		var fleet []Tenant
+		if fleet, a.err = q.source.Fleet(ctx, a.asked...); a.err != nil {
+			return a
+		}
+		a.fleet = rowsOf(fleet)
 	}
 	a.answer, a.refuse = q.ask(ctx, q.source)
 	if a.refuse != nil && !errors.Is(a.refuse, tenant.ErrNotFound) {
@@ -210,19 +209,9 @@ func (a *app) takeFleet(msg polled) {
 	case len(msg.asked) == 0:
 		return
 	default:
-		a.mergeFleet(msg.asked, msg.fleet)
+		a.fleet = merge(a.fleet, msg.asked, msg.fleet)
 	}
 	a.fleetEdition++
-}
-
-// mergeFleet replaces the lines that were asked for; those that weren't answered are gone.
-func (a *app) mergeFleet(asked []tenant.Name, fleet []Tenant) {
-	kept := slices.DeleteFunc(a.fleet, func(t Tenant) bool {
-		_, was := slices.BinarySearch(asked, t.Name)
-		return was
-	})
-	a.fleet = append(kept, fleet...)
-	slices.SortFunc(a.fleet, func(x, y Tenant) int { return strings.Compare(string(x.Name), string(y.Name)) })
 }
 
 // standing tells how the link is, for the header.

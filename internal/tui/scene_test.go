@@ -270,14 +270,6 @@ func (b *bundle) sees(parts ...string) {
 	}
 }
 
-func (b *bundle) seesNot(parts ...string) {
-	b.t.Helper()
-	frame := plainFrame(b.frame())
-	for _, p := range parts {
-		require.NotContains(b.t, frame, p)
-	}
-}
-
 var errAway = errors.New("control database: dial tcp 127.0.0.1:5432: connection refused")
 
 // aFleet is a fleet with one of everything that can be the matter with a tenant.

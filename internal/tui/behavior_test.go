@@ -1,0 +1,314 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/stretchr/testify/require"
+
+	"tenantctl/internal/migrate"
+	"tenantctl/internal/tenant"
+)
+
+func TestFilter(t *testing.T) {
+	t.Parallel()
+	fleet := rowsOf(aFleet())
+	for text, want := range map[string]int{
+		"": 40, "client-00": 10, "!client-00": 30, "ring=canary": 4, "ring=can": 4, "!ring=canary": 36, "ring!=canary": 36, "state=suspended": 1, "state=": 40,
+		"state=active !ring=canary": 34, "route=hold": 2, "op=migrate": 2, "op=failed": 1, "need=haste": 1, "need=h": 2, "shutting": 1, "nokey=x": 0, "service=core": 39,
+	} {
+		f, n := parseFilter(text), 0
+		for i := range fleet {
+			if f.keeps(fleet[i].search, fleet[i].values) {
+				n++
+			}
+		}
+		require.Equal(t, want, n, text)
+	}
+}
+
+func TestTheCursorStaysOnItsTenant(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.press("j", "j", "j", "j", "j")
+	on := b.app.top().targets()
+	b.script.do(func(s *script) {
+		s.fleet[30].Operation = failedMove("client-030")
+		s.events = append(s.events, tenant.Event{ID: 100, Time: now, Type: "operation.failed", Tenant: "client-030", Message: "migrate failed"})
+	})
+	b.again()
+	b.sees("2 can't write")
+	require.Equal(t, on, b.app.top().targets(), "a row that moves up takes nobody's place")
+}
+
+func TestTenantsComeAndGo(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.script.do(func(s *script) {
+		newcomer := s.fleet[1]
+		newcomer.Name = "acme"
+		s.fleet = append([]Tenant{newcomer}, s.fleet[:39]...)
+		s.events = append(s.events, tenant.Event{ID: 100, Type: "tenant.registered", Tenant: "acme"}, tenant.Event{ID: 101, Type: "tenant.deleted", Tenant: "client-039"})
+	})
+	b.again()
+	require.NotNil(t, b.app.tenant("acme"))
+	require.Nil(t, b.app.tenant("client-039"))
+	require.Len(t, b.app.fleet, 40)
+}
+
+func TestADisabledActionSaysWhy(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.write(":tenant client-022")
+	b.press("enter", "M")
+	b.sees("migrate: migrate is under way by bob@ops pid 4711")
+	b.press("esc", "Z")
+	b.sees("pause: this tenantctl has no command `pause`")
+	b.write(":resume client-001")
+	b.press("enter")
+	b.sees("resume: it is active already")
+	b.write(":complete client-020")
+	b.press("enter")
+	b.sees("its move isn't through: migrate stands at copy")
+	require.Empty(t, b.hands.asked)
+	b.app.ReadOnly = true
+	for _, v := range verbs() {
+		b.press(v.key)
+		b.sees("--readonly")
+	}
+	b.sees("read only")
+	require.Empty(t, b.hands.asked)
+	require.Empty(t, b.hands.done)
+}
+
+func TestNothingIsDoneBeforeItsPlanWasSeen(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.app.Update(keyOf("M")) // the plan is asked for and hasn't come
+	require.NotNil(t, b.app.dialog)
+	b.press("y", "enter", "y")
+	require.Empty(t, b.hands.done)
+	b.press("esc")
+	b.sees("nothing was done")
+	b.hands.refused = fmt.Errorf("refused: public.orders is neither mapped nor ignored")
+	b.press("M", "y", "y")
+	b.sees("neither mapped nor ignored", "it can't be done")
+	require.Empty(t, b.hands.done)
+}
+
+func TestWhatDestroysWantsTheNameTyped(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.write(":complete client-002")
+	b.press("enter", "y")
+	b.write("client-003")
+	b.press("enter")
+	b.sees("that isn't \"client-002\": nothing was done")
+	require.Empty(t, b.hands.done)
+	b.press("y")
+	b.write("client-002")
+	b.press("enter")
+	require.Equal(t, []Request{{Verb: "complete", Tenants: []tenant.Name{"client-002"}}}, b.hands.done)
+}
+
+func TestMarkedTenants(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.press("/")
+	b.write("ring=canary !client-020")
+	b.press("enter", "*")
+	b.sees("3 marked")
+	b.press("y")
+	require.Equal(t, "client-000 client-010 client-030", b.copied)
+	b.press("U")
+	b.sees("upgrade client-000, client-010, client-030?")
+	b.press("y")
+	require.Equal(t, []tenant.Name{"client-000", "client-010", "client-030"}, b.hands.done[0].Tenants)
+	require.Empty(t, b.app.pages[0].(*fleetPage).marks, "the marks are spent")
+	b.press("*", "B")
+	b.press("y")
+	b.sees("rollback 3 tenants")
+	b.press("esc", "x")
+	b.sees("do something with client-000, client-010, client-030", "R  resume     not now: client-000: it is active already")
+}
+
+func TestCommandsAreCompleted(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.press(":")
+	b.write("mo")
+	b.press("tab")
+	require.Equal(t, "move", b.app.input.value())
+	b.write(" client-02")
+	b.press("tab", "tab", "tab", "enter")
+	require.Equal(t, "move of client-022", b.app.top().crumb())
+	for typed, said := range map[string]string{"nonsense": "no command is called nonsense", "r": "r may be rollouts, rollout, rollback, resume, retry", "tenant nobody": "no tenant is called nobody", "sort up": "sort orders the fleet"} {
+		b.press(":")
+		b.write(typed)
+		b.press("enter")
+		b.sees(said)
+	}
+}
+
+// TestTheSourceGoesAwayAndComesBack looks at the screen meanwhile: it stays, keys work, the header tells.
+func TestTheSourceGoesAwayAndComesBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	at := now
+	b.app.Now = func() time.Time { return at }
+	b.script.do(func(s *script) { s.away = errAway })
+	at = at.Add(12 * time.Second)
+	b.again()
+	b.sees("! control database is away for 12s: trying again", "connection refused", "client-020")
+	b.press("j", "4")
+	b.sees("fleet › events", "migrate: index done")
+	b.again()
+	require.Equal(t, 3, b.app.link.failures)
+	b.script.do(func(s *script) { s.away = nil })
+	b.again()
+	b.sees("● live", "the control database answers again")
+}
+
+func TestASourceThatWasNeverThere(t *testing.T) {
+	t.Parallel()
+	s := aScript()
+	s.away = errAway
+	b := setup(t, s)
+	b.sees("control database is away", "connection refused")
+	b.press("2", "enter", "x", "esc", "1", "?", "esc", "G")
+	s.do(func(s *script) { s.away = nil })
+	b.again()
+	b.sees("● live", "40 tenants")
+}
+
+// TestAnAnswerForAnotherPageIsDropped has a page's answer come after the reader went elsewhere.
+func TestAnAnswerForAnotherPageIsDropped(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	_, late := b.app.Update(keyOf("enter")) // the move of client-020 is asked for
+	b.app.Update(keyOf("esc"))              // and left
+	msg := late().(polled)
+	_, next := b.app.Update(msg)
+	require.NotNil(t, next, "the page that is in front is asked next, at once")
+	b.sees("40 tenants")
+}
+
+// TestManyEventsAreTakenAtOnce has 10,000 events come within a second: the model changes as often as the timer rings.
+func TestManyEventsAreTakenAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	before := b.app.fleetEdition
+	for i := range 10_000 {
+		b.script.do(func(s *script) {
+			s.events = append(s.events, tenant.Event{ID: int64(1000 + i), Time: now, Tenant: tenant.Name(fmt.Sprintf("client-%03d", i%40)), Message: "m"})
+		})
+	}
+	for range 20 { // ten seconds
+		b.again()
+	}
+	require.LessOrEqual(t, b.app.fleetEdition-before, 20, "twice a second, whatever happens")
+	require.LessOrEqual(t, len(b.app.events), maxEvents)
+	require.EqualValues(t, 10_999, b.app.lastEvent)
+}
+
+// TestLongAndHostileText has texts from outside that would move the cursor, ring the bell, or take forever to measure.
+func TestLongAndHostileText(t *testing.T) {
+	t.Parallel()
+	s := aScript()
+	long := strings.Repeat("0123456789", 10_000)
+	s.events = append(s.events,
+		tenant.Event{ID: 100, Time: now, Type: "x", Tenant: "client-001", Message: "\x1b[2J\x1b]52;c;aGk=\x07\a\r\n\u009b31m evil"},
+		tenant.Event{ID: 101, Time: now, Type: "x", Tenant: "client-001", Message: long})
+	d := s.details["client-020"]
+	d.Last.Error = long + "\n\x1b[2J"
+	b := setup(t, s)
+	for _, keys := range [][]string{{"4"}, {"w"}, {"1", "enter"}, {"t"}} {
+		b.press(keys...)
+		began := time.Now()
+		frame := b.frame()
+		require.Less(t, time.Since(began), time.Second)
+		fits(t, frame, 100, 30)
+		require.NotContains(t, plainFrame(frame), "\x1b")
+		require.NotContains(t, frame, "\x1b[2J")
+		require.NotContains(t, frame, "\x1b]52")
+		require.NotContains(t, frame, "\u009b")
+	}
+}
+
+func TestEventsPauseAndGoOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.press("4", " ")
+	b.script.do(func(s *script) {
+		s.events = append(s.events, tenant.Event{ID: 100, Time: now, Tenant: "client-001", Message: "something new"})
+	})
+	b.again()
+	b.sees("paused; 1 event since")
+	require.NotContains(t, plainFrame(b.frame()), "something new")
+	b.press(" ")
+	b.sees("something new")
+	b.press("k")
+	b.sees("paused")
+	b.press(" ", "/")
+	b.write("failed !client-003")
+	require.NotContains(t, plainFrame(b.frame()), "index done")
+	b.press("esc")
+	b.sees("something new")
+}
+
+func TestLeaving(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	quits := func(key string) bool {
+		_, cmd := b.app.Update(keyOf(key))
+		if cmd == nil {
+			return false
+		}
+		_, quit := cmd().(tea.QuitMsg)
+		return quit
+	}
+	require.True(t, quits("q"))
+	aTask(b)
+	require.False(t, quits("q"))
+	b.sees("1 under way go on without the dashboard; once more leaves")
+	require.False(t, quits("j"), "another key is another thought")
+	require.False(t, quits("ctrl+c"))
+	require.True(t, quits("ctrl+c"))
+	_, cmd := b.app.Update(keyOf("ctrl+z"))
+	require.IsType(t, tea.SuspendMsg{}, cmd())
+	b.app.Update(tea.WindowSizeMsg{Width: 20, Height: 5})
+	require.False(t, quits("q"))
+	require.True(t, quits("q"), "also where nothing else can be done")
+}
+
+func TestStopATask(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	aTask(b)
+	b.press("s")
+	require.Equal(t, []int{1}, b.hands.stopped)
+	b.sees("asked migrate client-020 to stop in good order")
+	b.press("y")
+	require.Equal(t, b.hands.tasks[0].Log, b.copied)
+}
+
+func TestRetryOnARolloutIsAboutTheRollout(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.press("2", "enter", "j", "T", "y")
+	require.Equal(t, []Request{{Verb: "retry"}}, b.hands.done)
+}
+
+// TestTroubleIsFoundInFewKeys counts what it takes to find the one tenant of a fleet that needs somebody, see why, and go on.
+func TestTroubleIsFoundInFewKeys(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.press("enter")
+	b.sees("writes to its legacy database are BLOCKED", "the database system is shutting down")
+	b.press("M")
+	b.press("y")
+	require.Equal(t, []Request{{Verb: migrate.Kind, Tenants: []tenant.Name{"client-020"}}}, b.hands.done)
+}

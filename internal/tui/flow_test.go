@@ -1,0 +1,172 @@
+package tui
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/exp/teatest"
+	"github.com/stretchr/testify/require"
+
+	"tenantctl/internal/migrate"
+	"tenantctl/internal/tenant"
+	"tenantctl/internal/upgrade"
+)
+
+// flow is a dashboard in a terminal of its own, with Bubble Tea's loop and its timers.
+type flow struct {
+	t     *testing.T
+	tm    *teatest.TestModel
+	hands *hands
+}
+
+func start(t *testing.T, s *script, act func(Request)) *flow {
+	h := &hands{act: act, plan: Plan{Commands: []string{"tenantctl …"}}}
+	a := newApp(Options{
+		Source: s, Actions: h, Theme: Mono(), Now: func() time.Time { return now }, Every: 10 * time.Millisecond,
+		Within: func(d time.Duration) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(t.Context(), d)
+		},
+	})
+	tm := teatest.NewTestModel(t, a, teatest.WithInitialTermSize(100, 30))
+	t.Cleanup(func() { tm.WaitFinished(t, teatest.WithFinalTimeout(10*time.Second)) })
+	return &flow{t, tm, h}
+}
+
+// shows waits until the screen was given some texts, in any order.
+func (f *flow) shows(parts ...string) {
+	f.t.Helper()
+	teatest.WaitFor(f.t, f.tm.Output(), func(out []byte) bool {
+		plain := []byte(ansi.Strip(string(out)))
+		for _, p := range parts {
+			if !bytes.Contains(plain, []byte(p)) {
+				return false
+			}
+		}
+		return true
+	}, teatest.WithDuration(10*time.Second), teatest.WithCheckInterval(10*time.Millisecond))
+}
+
+func (f *flow) press(keys ...string) {
+	for _, k := range keys {
+		f.tm.Send(keyOf(k))
+	}
+}
+
+func (f *flow) leave() {
+	f.press("q", "q")
+	f.tm.WaitFinished(f.t, teatest.WithFinalTimeout(10*time.Second))
+	_, err := io.ReadAll(f.tm.FinalOutput(f.t))
+	require.NoError(f.t, err)
+}
+
+// TestAMoveIsTakenToItsEnd finds a failed move, goes on with it and watches it arrive.
+func TestAMoveIsTakenToItsEnd(t *testing.T) {
+	t.Parallel()
+	s := aScript()
+	stand := func(op *tenant.Operation, steps []tenant.StepRecord) {
+		s.do(func(s *script) {
+			d := s.details["client-020"]
+			d.Last, d.Operation, d.Steps = op, op, steps
+			if op.State == tenant.OperationDone {
+				d.Operation, d.Route, d.Proof = nil, tenant.RoutePlatform, movedDetail(d.Tenant).Proof
+			}
+			s.details["client-020"] = d
+			s.fleet[20].Operation, s.fleet[20].Route = d.Operation, d.Route
+			s.events = append(s.events, tenant.Event{ID: int64(len(s.events) + 1), Time: now, Tenant: "client-020", Type: "operation.resumed", Message: "migrate"})
+		})
+	}
+	f := start(t, s, func(Request) {
+		stand(runningMove("client-020", 0.8), stepsUntil("op-client-020", migrate.PhaseCopy, "started", ""))
+	})
+	f.shows("client-020", "1 can't write")
+	f.press("enter")
+	f.shows("writes to its legacy database are BLOCKED", "shutting down", "M goes on where it stands")
+	f.press("M")
+	f.shows("migrate client-020?", "y do it")
+	f.press("y")
+	f.shows("it goes on by itself to the end of cutover")
+	done := &tenant.Operation{ID: "op-client-020", Kind: migrate.Kind, Tenant: "client-020", State: tenant.OperationDone, Phase: migrate.PhaseCutover, Actor: "ann@ops", Started: now, Updated: now}
+	stand(done, stepsUntil(done.ID, migrate.PhaseCutover, "done", ""))
+	f.shows("move done", "equal: every row arrived", "B gives the client its legacy database back, C ends the move for good")
+	f.leave()
+	require.Equal(t, []Request{{Verb: "migrate", Tenants: []tenant.Name{"client-020"}}}, f.hands.done)
+}
+
+// TestARolloutWithAFailingTenantIsResumed sees why a rollout stopped and has it go on.
+func TestARolloutWithAFailingTenantIsResumed(t *testing.T) {
+	t.Parallel()
+	s := aScript()
+	f := start(t, s, func(Request) {
+		s.do(func(s *script) {
+			r := &s.rollouts[0]
+			r.Rollout.State, r.Rollout.Error = upgrade.Done, ""
+			r.Tenants = append([]upgrade.Outcome(nil), r.Tenants...)
+			for i := range r.Tenants {
+				r.Tenants[i].Failure, r.Tenants[i].Result = nil, upgrade.Upgraded
+			}
+		})
+	})
+	f.shows("40 tenants")
+	f.press("2")
+	f.shows("r7", "stopped")
+	f.press("enter")
+	f.shows("3 of 21 tenants failed, the budget allows 2", "budget spent", "✗ 3 tenants: core 000006_total.up.sql:3", "add constraint total_positive")
+	f.press("T")
+	f.shows("retry", "y do it")
+	f.press("y")
+	f.shows("rollout r7 done")
+	f.leave()
+	require.Equal(t, []Request{{Verb: "retry"}}, f.hands.done)
+}
+
+// TestARollbackWantsTheName gives a moved client its legacy database back.
+func TestARollbackWantsTheName(t *testing.T) {
+	t.Parallel()
+	s := aScript()
+	f := start(t, s, func(Request) {
+		s.do(func(s *script) {
+			d := s.details["client-002"]
+			op := *d.Last
+			op.State = tenant.OperationUndone
+			d.Last, d.Route, d.Proof = &op, tenant.RouteLegacy, nil
+			s.details["client-002"] = d
+		})
+	})
+	f.shows("40 tenants")
+	f.tm.Type(":move client-002")
+	f.press("enter")
+	f.shows("move done", "B gives the client its legacy database back")
+	f.press("B")
+	f.shows("rollback client-002?", "this can't be taken back")
+	f.press("y")
+	f.shows("type client-002 and enter")
+	f.tm.Type("client-002")
+	f.press("enter")
+	f.shows("move rolled back", "the client is on its legacy database")
+	f.leave()
+	require.Equal(t, []Request{{Verb: "rollback", Tenants: []tenant.Name{"client-002"}}}, f.hands.done)
+}
+
+// TestKeysWorkWhileTheSourceHangs has the source not answer at all.
+func TestKeysWorkWhileTheSourceHangs(t *testing.T) {
+	t.Parallel()
+	s := aScript()
+	f := start(t, s, nil)
+	f.shows("40 tenants")
+	gate := make(chan struct{})
+	s.do(func(s *script) { s.gate = gate })
+	f.press("?")
+	f.shows("every key of this page")
+	f.press("esc", "3")
+	f.shows("reading what runs")
+	close(gate)
+	f.shows("gateway")
+	f.leave()
+}
+
+var _ tea.Model = (*app)(nil)
