@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tenantctl/internal/config"
 	"tenantctl/internal/platform/auth"
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/gateway"
@@ -35,6 +37,11 @@ type platform struct {
 	log       *slog.Logger
 	build     string
 	domain    string
+	admin     string // where the gateway tells its metrics; empty: nowhere
+	settings  config.Platform
+	tls       *tls.Config // at --listen; nil: plain HTTP
+	authority *tls.Config // for calls
+	front     string      // the service at --listen
 	client    tenant.Name // whose monolith runs here; empty: nobody's
 	records   *registry.Registry
 	directory *scope.Directory
@@ -69,22 +76,19 @@ func newPlatform(ctx context.Context, f *Factory, opts *serveOptions) (*platform
 	if err != nil {
 		return nil, err
 	}
-	records, err := f.Registry(ctx)
-	if err != nil {
+	p := &platform{f: f, log: f.Log(), build: thisBuild().Version, admin: opts.Admin, client: tenant.Name(opts.Tenant), own: map[string]string{}, provisioners: map[string]*provision.Provisioner{}}
+	if err := p.configure(file.Platform(), opts.Domain); err != nil {
+		return nil, err
+	}
+	if p.records, err = f.Registry(ctx); err != nil {
 		return nil, err
 	}
 	prefixes := map[string]string{}
 	for _, instance := range file.Instances() {
 		prefixes[instance.Name] = instance.RolePrefix
 	}
-	directory, err := scope.OpenDirectory(ctx, records, prefixes, f.Log())
-	if err != nil {
-		return nil, err
-	}
-	return &platform{
-		f: f, log: f.Log(), build: thisBuild().Version, domain: opts.Domain, client: tenant.Name(opts.Tenant), records: records, directory: directory,
-		own: map[string]string{}, provisioners: map[string]*provision.Provisioner{},
-	}, nil
+	p.directory, err = scope.OpenDirectory(ctx, p.records, prefixes, p.log)
+	return p, err
 }
 
 // service makes a service.

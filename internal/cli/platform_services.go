@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
+	"net/http"
 	"slices"
 
 	"tenantctl/internal/platform/auth"
@@ -28,7 +30,7 @@ func (p *platform) users(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	return of(users.New(users.Options{Build: p.build, Authorize: authorize, Pools: store, Ready: p.ready, Log: p.log}))
+	return p.of(users.New(users.Options{Build: p.build, Authorize: authorize, Pools: store, Ready: p.ready, Log: p.log}))
 }
 
 func (p *platform) auth(ctx context.Context) (made, error) {
@@ -44,13 +46,13 @@ func (p *platform) auth(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	client, err := call.New(call.Options{Target: users.Service, URL: at})
+	client, err := call.New(call.Options{Target: users.Service, URL: at, Transport: p.transport()})
 	if err != nil {
 		return made{}, err
 	}
-	return of(auth.New(auth.Options{
+	return p.of(auth.New(auth.Options{
 		Build: p.build, Authorize: &scope.Authorizer{Tenants: p.directory, Verifier: keys, Domain: p.domain}, Store: store, Keys: keys,
-		Users: &auth.UsersOverHTTP{Keys: keys, Call: client}, Ready: p.ready, Log: p.log,
+		Users: &auth.UsersOverHTTP{Keys: keys, Call: client}, Proxies: p.settings.Proxies, Ready: p.ready, Log: p.log,
 	}))
 }
 
@@ -63,7 +65,11 @@ func (p *platform) core(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	return of(core.New(core.Options{Build: p.build, Authorize: authorize, Pools: store, Log: p.log}))
+	remembered, err := p.cache()
+	if err != nil {
+		return made{}, err
+	}
+	return p.of(core.New(core.Options{Build: p.build, Authorize: authorize, Pools: store, Cache: remembered, Log: p.log}))
 }
 
 // gateway makes the gateway, with the platform's services behind it and a user's own that say where they answer.
@@ -95,14 +101,34 @@ func (p *platform) gateway(ctx context.Context) (made, error) {
 			backends = append(backends, gateway.Backend{Name: s.Name, URL: s.URL, Prefix: "/v1/" + s.Name})
 		}
 	}
+	admin, err := p.adminListener(ctx)
+	if err != nil {
+		return made{}, err
+	}
+	limits := p.settings.Limits
 	g, err := gateway.New(gateway.Options{
 		Build: p.build, Directory: p.directory, Records: p.records, Verifier: verifier, Domain: p.domain, Services: backends,
 		LegacyURL: func(name tenant.Name) string { return cmp.Or(file.LegacyURL(name), p.legacies.url(name)) }, Log: p.log,
+		Admin: admin, TLS: p.ofFront(gateway.Service), ClientTLS: p.authority, Concurrent: limits.RequestsAtOnce, Streams: limits.StreamsAtOnce,
+		Hold: gateway.HoldLimits{Requests: limits.HeldWrites, Wait: limits.HeldFor},
 	})
 	if err != nil {
 		return made{}, err
 	}
 	return made{answering: g, version: g.Version()}, nil
+}
+
+// adminListener is where the gateway tells its metrics; nil where that wasn't asked for.
+func (p *platform) adminListener(ctx context.Context) (net.Listener, error) {
+	if p.admin == "" {
+		return nil, nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.admin)
+	if err != nil {
+		return nil, tenant.WithHint(fmt.Errorf("listen at %s: %w", p.admin, err), "give another address with --admin-listen")
+	}
+	p.f.Tell("metrics of the gateway at http://%s/metrics", reachable(listener.Addr()))
+	return listener, nil
 }
 
 // legacy makes a client's monolith.
@@ -120,13 +146,16 @@ func (p *platform) legacy(ctx context.Context) (made, error) {
 		return made{}, err
 	}
 	p.f.onClose(func(context.Context) { app.Close() })
+	app.TLS = p.ofFront(legacy.Service)
 	return made{answering: app, version: app.Version, name: monolithOf(p.client)}, nil
 }
 
-func of(s *service.Service, err error) (made, error) {
+// of is a service as it runs here.
+func (p *platform) of(s *service.Service, err error) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
+	s.TLS = p.ofFront(s.Name())
 	return made{answering: s, version: s.Version}, nil
 }
 
@@ -139,7 +168,7 @@ func (p *platform) pools(ctx context.Context, name string) (*scope.Pools, error)
 			cells = append(cells, cell)
 		}
 	}
-	pools, err := scope.OpenPools(ctx, scope.PoolOptions{Service: name, Log: p.log, Login: func(ctx context.Context, cell scope.Cell) (string, error) {
+	pools, err := scope.OpenPools(ctx, scope.PoolOptions{Service: name, MaxConns: p.settings.Limits.Connections, Share: p.settings.Limits.ConnectionsPerTenant, Log: p.log, Login: func(ctx context.Context, cell scope.Cell) (string, error) {
 		provisioner, err := p.provisioner(ctx, cell.Instance)
 		if err != nil {
 			return "", err
@@ -211,7 +240,11 @@ func (p *platform) verifier(ctx context.Context) (token.Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return token.NewRemote(at+"/v1/auth/keys", token.RemoteOptions{Log: p.log}), nil
+	opts := token.RemoteOptions{Log: p.log}
+	if transport := p.transport(); transport != nil {
+		opts.Client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	return token.NewRemote(at+"/v1/auth/keys", opts), nil
 }
 
 func (p *platform) authorizer(ctx context.Context) (*scope.Authorizer, error) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tenantctl/internal/platform/gateway"
 	"tenantctl/internal/platform/legacy"
 	"tenantctl/internal/tenant"
 )
@@ -17,14 +18,12 @@ type serveOptions struct {
 	Factory  *Factory
 	Services []string // in the order of serviceOrder
 	Listen   string
-	Domain   string
+	Admin    string // where the gateway tells its metrics; empty: nowhere
+	Domain   string // empty: tenants.yaml's
 	Tenant   string // whose database the service legacy works on
 }
 
-const (
-	defaultListen = "127.0.0.1:8080"
-	defaultDomain = "localhost"
-)
+const defaultListen = "127.0.0.1:8080"
 
 func newCmdServe(f *Factory, runF func(context.Context, *serveOptions) error) *cobra.Command {
 	opts := &serveOptions{Factory: f}
@@ -40,10 +39,13 @@ A service that runs by itself finds the others by services.NAME.url in tenants.y
 "all" leaves out ` + legacy.Service + `: the old monolith, over one client's own database (legacy.dsn), with the platform's API as far as that schema goes. The
 gateway finds it by legacy.url, or by what it wrote into the control database.
 
+The section platform of tenants.yaml says with which certificate --listen answers, which authorities and Redis the services use, and what each
+process may take. Metrics are at /metrics of each service; the gateway, which the public reaches, tells its own at --admin-listen only.
+
 A request names its tenant by its token or, before it has one, by its host: TENANT.DOMAIN. Interrupted once, services say that they
 aren't ready, end the requests they have, and stop.`,
 		Example: `  tenantctl serve all
-  tenantctl serve all --listen :8080 --domain example.com
+  tenantctl serve all --listen :8080 --domain example.com --admin-listen 127.0.0.1:9901
   tenantctl serve core --listen 10.0.0.7:8081
   tenantctl serve legacy --tenant client-x --listen 127.0.0.1:0
   curl --resolve client-x.localhost:8080:127.0.0.1 http://client-x.localhost:8080/v1/auth/login -H 'content-type: application/json' \
@@ -53,6 +55,9 @@ aren't ready, end the requests they have, and stop.`,
 			opts.Services, err = chosenServices(args)
 			if err != nil {
 				return usageError(cmd, "the services are: "+strings.Join(allServices(), ", ")+", or all of the platform's: `tenantctl serve all`", "%v", err)
+			}
+			if opts.Admin != "" && !slices.Contains(opts.Services, gateway.Service) {
+				return usageError(cmd, "", "--admin-listen is the gateway's; the other services tell their metrics where they answer")
 			}
 			if slices.Contains(opts.Services, legacy.Service) != (opts.Tenant != "") {
 				return usageError(cmd, "tenantctl serve legacy --tenant client-x", "the service legacy is one client's, and no other service is: --tenant goes with it")
@@ -68,7 +73,8 @@ aren't ready, end the requests they have, and stop.`,
 	}
 	cmd.Flags().StringVar(&opts.Listen, "listen", defaultListen, "address to answer at; with several services it is the gateway's")
 	cmd.Flags().StringVar(&opts.Tenant, "tenant", "", "client whose monolith legacy is")
-	cmd.Flags().StringVar(&opts.Domain, "domain", defaultDomain, "hosts TENANT.DOMAIN name their tenant")
+	cmd.Flags().StringVar(&opts.Admin, "admin-listen", "", "address at which the gateway tells its metrics, too, for nobody but the operators; without it: nowhere")
+	cmd.Flags().StringVar(&opts.Domain, "domain", "", "hosts TENANT.DOMAIN name their tenant; without it: platform.domain of tenants.yaml, or localhost")
 	return cmd
 }
 
@@ -101,8 +107,9 @@ func runServe(ctx context.Context, opts *serveOptions) error {
 	if err != nil {
 		return err
 	}
+	p.front = front(opts.Services)
 	for name, listener := range listeners {
-		p.own[name] = "http://" + reachable(listener.Addr())
+		p.own[name] = p.scheme(name) + reachable(listener.Addr())
 	}
 	var list []runnable
 	for _, name := range opts.Services {
@@ -115,14 +122,14 @@ func runServe(ctx context.Context, opts *serveOptions) error {
 		}
 		list = append(list, runnable{service: s, listener: listeners[name], url: p.own[name]})
 	}
-	f.Tell("%s at http://%s", strings.Join(opts.Services, ", "), reachable(listeners[front(opts.Services)].Addr()))
+	f.Tell("%s at %s", strings.Join(opts.Services, ", "), p.own[p.front])
 	return p.run(ctx, list)
 }
 
 // front is the service that answers at --listen.
 func front(services []string) string {
-	if slices.Contains(services, "gateway") {
-		return "gateway"
+	if slices.Contains(services, gateway.Service) {
+		return gateway.Service
 	}
 	return services[0]
 }

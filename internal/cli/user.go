@@ -79,7 +79,14 @@ func runUserAdd(ctx context.Context, opts *userAddOptions) error {
 	if _, err := records.Tenant(ctx, name); err != nil {
 		return err
 	}
+	file, err := f.Config()
+	if err != nil {
+		return err
+	}
 	p := &platform{f: f, records: records}
+	if err := p.trust(file.Platform().CA); err != nil {
+		return err
+	}
 	id, err := p.addUser(ctx, name, opts.Login, opts.Role, password)
 	if err != nil {
 		return err
@@ -147,7 +154,7 @@ func (p *platform) ask(ctx context.Context, service string, request call.Request
 	if err != nil {
 		return err
 	}
-	client, err := call.New(call.Options{Target: service, URL: at, Attempts: 1})
+	client, err := call.New(call.Options{Target: service, URL: at, Attempts: 1, Transport: p.transport()})
 	if err != nil {
 		return err
 	}

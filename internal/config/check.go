@@ -40,6 +40,7 @@ func check(f *File, known Problems) Problems {
 	}
 	c.rings()
 	c.gates()
+	c.platform()
 	c.services()
 	c.tenants()
 	c.schemas()

@@ -21,6 +21,7 @@ type document struct {
 	Instances ordered[instance]       `yaml:"instances" names:"instance" doc:"The shared PostgreSQL databases, by a name of your choice. Without any, a private PostgreSQL is started on this machine."`
 	Broker    *broker                 `yaml:"broker" doc:"The RabbitMQ server. Without it, a private one is started on this machine when it is needed."`
 	KeysDir   string                  `yaml:"keysDir" doc:"Folder for the keys that sign the platform's tokens; relative to this file. Default: .tenantctl/keys."`
+	Platform  platform                `yaml:"platform" doc:"How tenantctl serve runs the platform's services."`
 	Services  ordered[service]        `yaml:"services" names:"service" doc:"Streams of schema migrations, one per service, in dependency order: a service comes after those whose tables it refers to."`
 	Defaults  defaults                `yaml:"defaults" doc:"What a tenant gets that doesn't say otherwise."`
 	Rollout   rollout                 `yaml:"rollout" doc:"How an upgrade spreads over the tenants."`
@@ -44,6 +45,35 @@ type broker struct {
 	_       struct{}   `oneof:"url,urlFile"`
 	URL     brokerURL  `yaml:"url" doc:"Address of RabbitMQ: ${VAR}, or amqp://user:${VAR}@host:5672/vhost."`
 	URLFile secretFile `yaml:"urlFile" doc:"File that holds the address; relative to this file."`
+}
+
+type platform struct {
+	Domain  string         `yaml:"domain" pattern:"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$" expect:"a domain such as example.com" doc:"Hosts TENANT.DOMAIN name their tenant. Default: localhost."`
+	TLS     *tlsFiles      `yaml:"tls" doc:"What the address of --listen answers with. Without it: plain HTTP. Renewed files are taken up by themselves."`
+	CA      string         `yaml:"ca" doc:"File of certificates (PEM) that are believed, besides the system's, when services call one another, a client's own application or a tenant's; relative to this file."`
+	Redis   *redis         `yaml:"redis" doc:"The cache that all processes of core share. Without it nothing is cached."`
+	Proxies []network      `yaml:"proxies" unique:"true" doc:"Networks from which X-Forwarded-For is believed when failed log-ins are counted: those of gateways on other machines. Default: this machine."`
+	Limits  platformLimits `yaml:"limits" doc:"What each process may use."`
+}
+
+type tlsFiles struct {
+	Cert string `yaml:"cert" required:"true" doc:"File of the certificate and those between it and its authority (PEM); relative to this file."`
+	Key  string `yaml:"key" required:"true" doc:"File of its private key (PEM); relative to this file."`
+}
+
+type redis struct {
+	_       struct{}   `oneof:"url,urlFile"`
+	URL     redisURL   `yaml:"url" doc:"Address of Redis: ${VAR}, or redis://user:${VAR}@host:6379/0; rediss:// with TLS."`
+	URLFile secretFile `yaml:"urlFile" doc:"File that holds the address; relative to this file."`
+}
+
+type platformLimits struct {
+	Connections          int      `yaml:"connections" min:"1" max:"1000" doc:"Connections of a service to PostgreSQL for each cell. Default: 8."`
+	ConnectionsPerTenant int      `yaml:"connectionsPerTenant" min:"1" max:"1000" doc:"How many of them one tenant may hold at once. Default: half."`
+	RequestsAtOnce       int      `yaml:"requestsAtOnce" min:"1" max:"1000000" doc:"Requests of one tenant under way at the gateway; as many wait for a second. Default: 256."`
+	StreamsAtOnce        int      `yaml:"streamsAtOnce" min:"1" max:"1000000" doc:"Event streams and WebSockets of one tenant at the gateway. Default: 4096."`
+	HeldWrites           int      `yaml:"heldWrites" min:"1" max:"10000" doc:"Writes of one tenant that wait at the gateway while it is moved. Default: 1000."`
+	HeldFor              Duration `yaml:"heldFor" min:"1s" max:"10m" doc:"How long each of them waits before it is told to come again. Default: 30s."`
 }
 
 type service struct {

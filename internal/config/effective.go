@@ -25,6 +25,7 @@ func Effective(f *File, l Layers) ([]Setting, error) {
 	e.instances()
 	e.broker()
 	e.add(e.file.KeysDir(), at("keysDir"))
+	e.platform()
 	e.services()
 	e.rollout()
 	for _, name := range f.tenants {
@@ -54,6 +55,13 @@ func (e *effective) add(value string, paths ...path) {
 	}
 	if value != "" || origin != OriginDefault {
 		e.settings = append(e.settings, Setting{Path: paths[0].String(), Value: value, Origin: origin})
+	}
+}
+
+// number notes one that the file gives.
+func (e *effective) number(value int, p path) {
+	if value != 0 {
+		e.add(strconv.Itoa(value), p)
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -133,6 +134,22 @@ func TestStreamsAndBroker(t *testing.T) {
 	url, given = parse(t, "version: 1\nbroker: { urlFile: amqp.url }\n").Broker()
 	require.True(t, given)
 	require.Equal(t, "file "+filepath.Join("fleet", "amqp.url"), url.String())
+}
+
+func TestPlatform(t *testing.T) {
+	t.Parallel()
+	good := filepath.Join("testdata", "good")
+	p := everything(t).Platform()
+	require.Equal(t, "redis://core:${REDIS_PASSWORD}@redis:6379/0", p.Redis.String())
+	p.Redis = Secret{}
+	require.Equal(t, Platform{
+		Domain: "example.com", Cert: filepath.Join(good, "tls", "cert.pem"), Key: "/etc/tls/key.pem", CA: filepath.Join(good, "tls", "ca.pem"),
+		Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+		Limits:  PlatformLimits{Connections: 16, ConnectionsPerTenant: 4, RequestsAtOnce: 64, StreamsAtOnce: 100, HeldWrites: 500, HeldFor: time.Minute},
+	}, p)
+	require.Equal(t, Platform{Domain: "localhost"}, parse(t, "version: 1\n").Platform())
+	p = parse(t, "version: 1\nplatform: { redis: { urlFile: redis.url } }\n").Platform()
+	require.Equal(t, "file "+filepath.Join("fleet", "redis.url"), p.Redis.String())
 }
 
 func TestRollout(t *testing.T) {

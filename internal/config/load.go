@@ -136,7 +136,7 @@ func (doc *document) merge(other *document) Problems {
 		return nil
 	}
 	var problems Problems
-	for _, section := range []string{"control", "broker", "keysDir", "defaults", "rollout"} {
+	for _, section := range []string{"control", "broker", "keysDir", "platform", "defaults", "rollout"} {
 		before, twice := doc.given[section]
 		if place, given := other.given[section]; given && twice {
 			problems = append(problems, &Problem{Place: place, Path: section, Message: "given twice; the first is at " + before.String()})
@@ -154,6 +154,8 @@ func (doc *document) merge(other *document) Problems {
 			doc.Broker = other.Broker
 		case "keysDir":
 			doc.KeysDir = other.KeysDir
+		case "platform":
+			doc.Platform = other.Platform
 		case "defaults":
 			doc.Defaults = other.Defaults
 		case "rollout":

@@ -112,6 +112,8 @@ func (s Secret) exportHint(r reference) string {
 	case s.fromFile || s.verbatim || r.start > 0 || r.end < len(s.text):
 	case strings.HasPrefix(s.path, "rollout."):
 		example = "'https://host/path'"
+	case strings.HasPrefix(s.path, "platform.redis"):
+		example = "'redis://user:password@host:6379/0'"
 	case strings.HasPrefix(s.path, "broker."):
 		example = "'amqp://user:password@host:5672/'"
 	default:

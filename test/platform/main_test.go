@@ -31,6 +31,7 @@ type stage struct {
 	program string
 	dir     string
 	env     []string
+	scheme  string // of addresses
 	address string // the gateway's
 	tokens  map[string]string
 	client  *http.Client
@@ -57,7 +58,7 @@ func newStage(t *testing.T, tenants ...string) *stage {
 // openStage is a folder with a tenants.yaml, and an instance of its own.
 func openStage(t *testing.T, text string, env ...string) *stage {
 	t.Helper()
-	s := &stage{t: t, program: localtest.Program(t, ""), dir: localtest.Folder(t), tokens: map[string]string{}, client: &http.Client{Timeout: time.Minute}}
+	s := &stage{t: t, program: localtest.Program(t, ""), dir: localtest.Folder(t), tokens: map[string]string{}, client: &http.Client{Timeout: time.Minute}, scheme: "http://"}
 	s.env = append(append(os.Environ(), "SHARED_1_DSN="+localtest.Database(t), "XDG_STATE_HOME="+s.dir), env...)
 	text = fmt.Sprintf("version: 1\ninstances: { shared-1: { dsn: \"${SHARED_1_DSN}\", rolePrefix: %s } }\n", localtest.Prefix(t)) + text
 	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "tenants.yaml"), []byte(text), 0o600))
@@ -81,7 +82,7 @@ func (s *stage) tenantctl(stdin string, args ...string) string {
 	return string(out)
 }
 
-var addressPattern = regexp.MustCompile(`at http://(\S+)`)
+var addressPattern = regexp.MustCompile(`^(?:[a-z]+(?:, )?)+ at https?://(\S+)`)
 
 // serve starts services, and ends them with the test: they must end by themselves when asked. Those of "all" are asked from then on.
 func (s *stage) serve(args ...string) (address string) {
@@ -116,7 +117,7 @@ func (s *stage) serve(args ...string) (address string) {
 		s.t.Fatal("the services don't start")
 	}
 	require.Eventually(s.t, func() bool {
-		response, err := s.client.Get("http://" + address + "/readyz")
+		response, err := s.client.Get(s.scheme + address + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -144,7 +145,7 @@ type response struct {
 
 func (s *stage) send(r request) response {
 	s.t.Helper()
-	raw, err := http.NewRequestWithContext(s.t.Context(), r.method, "http://"+cmp.Or(r.address, s.address)+r.path, strings.NewReader(r.body))
+	raw, err := http.NewRequestWithContext(s.t.Context(), r.method, s.scheme+cmp.Or(r.address, s.address)+r.path, strings.NewReader(r.body))
 	require.NoError(s.t, err)
 	raw.Host = r.host
 	if r.token != "" {

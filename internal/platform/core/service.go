@@ -1,7 +1,6 @@
 package core
 
 import (
-	"crypto/tls"
 	_ "embed"
 	"log/slog"
 	"net/http"
@@ -30,7 +29,6 @@ type Options struct {
 	Authorize *scope.Authorizer
 	Cache     *cache.Cache // nil: nothing is cached
 	Log       *slog.Logger
-	TLS       *tls.Config
 }
 
 // server answers core's operations.
@@ -49,10 +47,15 @@ func New(opts Options) (*service.Service, error) {
 		Version: service.Version{
 			Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: {From: Oldest, To: s.Newest()}},
 		},
-		Description: description, Handlers: handlers(opts), Authorize: opts.Authorize, Ready: opts.Pools.Ping, Log: opts.Log, TLS: opts.TLS,
+		Description: description, Handlers: handlers(opts), Authorize: opts.Authorize, Ready: opts.Pools.Ping, Log: opts.Log,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if opts.Cache != nil {
+		if err := made.Registry.Register(opts.Cache); err != nil {
+			return nil, err
+		}
 	}
 	return made, made.Registry.Register(opts.Pools)
 }

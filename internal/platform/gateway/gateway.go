@@ -60,8 +60,9 @@ type Options struct {
 	Idle       time.Duration // for a client to send or take the next bytes of a body: 30 s
 	Beat       time.Duration // between heartbeats: 1 s
 
-	ClientTLS *tls.Config // towards services
-	TLS       *tls.Config // towards clients; nil: plain HTTP
+	Admin     net.Listener // where metrics are told, too; nil: nowhere. It is closed at the end.
+	ClientTLS *tls.Config  // towards services
+	TLS       *tls.Config  // towards clients; nil: plain HTTP
 	Log       *slog.Logger
 }
 
@@ -155,6 +156,9 @@ func (g *Gateway) Operations() []service.Operation { return g.service.Operations
 // catchUp is for how long a gateway that begins waits for its directory to be as new as the records.
 const catchUp = 15 * time.Second
 
+// adminTime bounds a request of an operator.
+const adminTime = 30 * time.Second
+
 // goodbye is how long the records may take to be told that a gateway has ended.
 const goodbye = 5 * time.Second
 
@@ -164,6 +168,8 @@ const holdAtEnd = 15 * time.Second
 // Serve answers on a listener until ctx is over and what is under way is done. It serves only once its word is waited for.
 func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	defer g.transport.CloseIdleConnections()
+	administer := g.administer()
+	defer administer()
 	if err := g.begin(ctx); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -183,6 +189,25 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()
 	return errors.Join(err, g.Records.GatewayGone(last, g.ID))
+}
+
+// administer tells operators how the gateway is, at an address of their own, until what it returns is called.
+func (g *Gateway) administer() (end func()) {
+	if g.Admin == nil {
+		return func() {}
+	}
+	mux := http.NewServeMux()
+	g.service.Observe(mux)
+	g.service.ObserveMetrics(mux)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: adminTime, ReadTimeout: adminTime, WriteTimeout: adminTime}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := server.Serve(g.Admin); !errors.Is(err, http.ErrServerClosed) {
+			g.Log.Error("the gateway's metrics are told no more", "error", err)
+		}
+	}()
+	return func() { _ = server.Close(); <-ended }
 }
 
 // leave ends at the word to end what would go on for ever, and later what waits too long to be waited for.

@@ -363,23 +363,35 @@ func TestRoundTripperTriesReadsOnceMore(t *testing.T) {
 	}
 }
 
-// Health and metrics are told where no tenant is named; a tenant's host is the tenant's, with all its paths.
+// Health is told where no tenant is named, and metrics to operators only; a tenant's host is the tenant's, with all its paths.
 func TestObserve(t *testing.T) {
 	t.Parallel()
-	b := setup(t, nil)
+	admin, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	b := setup(t, func(o *Options) { o.Admin = admin })
 	b.ask(http.MethodGet, "client-x", "/", nil, nil)
 	for _, path := range []string{"/healthz", "/readyz", "/version", "/metrics"} {
 		a, err := b.get(b.client, "10.0.0.1:8080", path, "")
 		require.NoError(t, err)
-		require.Equal(t, http.StatusOK, a.status, path)
+		want := http.StatusOK
 		if path == "/metrics" {
-			for _, line := range []string{`gateway_requests_total{target="legacy"} 4`, "gateway_held 0", "gateway_hold_seconds_count 0", fmt.Sprintf("gateway_epoch %d", b.gateways[0].Directory.Epoch())} {
-				require.Contains(t, a.body, line+"\n")
-			}
-			require.NotContains(t, a.body, "client-x")
+			want = http.StatusNotFound
 		}
+		require.Equal(t, want, a.status, path)
 		require.Equal(t, "legacy", b.ask(http.MethodGet, "client-x", path, nil, nil).header.Get("X-Side"))
+		told, err := http.Get("http://" + admin.Addr().String() + path)
+		require.NoError(t, err)
+		body, err := io.ReadAll(told.Body)
+		require.NoError(t, errors.Join(err, told.Body.Close()))
+		require.Equal(t, http.StatusOK, told.StatusCode)
+		if path == "/metrics" {
+			for _, line := range []string{`gateway_requests_total{target="legacy"} 5`, "gateway_held 0", "gateway_hold_seconds_count 0", fmt.Sprintf("gateway_epoch %d", b.gateways[0].Directory.Epoch())} {
+				require.Contains(t, string(body), line+"\n")
+			}
+			require.NotContains(t, string(body), "client-x")
+		}
 	}
+	require.Equal(t, []string{"core"}, b.gateways[0].Version().Calls)
 }
 
 func TestTLS(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"tenantctl/internal/tenant"
 )
 
-// Handler passes requests on. Health, version and metrics are told to whoever asks without a tenant's host: a tenant's own
-// application may have such paths, too.
+// Handler passes requests on. Health and version are told to whoever asks without a tenant's host: a tenant's own application may
+// have such paths, too. Metrics aren't: here the public comes in (see Options.Admin).
 func (g *Gateway) Handler() http.Handler {
 	own := http.NewServeMux()
 	g.service.Observe(own)

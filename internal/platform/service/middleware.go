@@ -51,6 +51,8 @@ func (s *Service) outermost(next http.Handler) http.Handler {
 		}
 		SecurityHeaders(w.Header())
 		w.Header().Set(RequestID, id)
+		// What isn't read by an operation is read, and thrown away, by the server. (A recorder of tests has no deadlines.)
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Read))
 		defer s.recovered(w, r)
 		next.ServeHTTP(w, r)
 	})
@@ -114,6 +116,7 @@ func (s *Service) answer(w *recorder, r *http.Request, o Operation, handle Handl
 	if err != nil {
 		return identity, err
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the body is here; the answer may be a stream without an end
 	response, err := handle(request)
 	if err != nil {
 		return identity, err

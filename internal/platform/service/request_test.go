@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -236,6 +237,53 @@ func TestNoRequestIsDroppedAtTheEnd(t *testing.T) {
 	require.Empty(t, failures)
 	_, err = net.Dial("tcp", listener.Addr().String())
 	require.Error(t, err)
+}
+
+// A body that stops coming ends its request; an answer may go on for as long as it likes.
+func TestOnlyBodiesHaveATime(t *testing.T) {
+	t.Parallel()
+	opts := options(t, nil)
+	opts.Read = 200 * time.Millisecond
+	opts.Handlers["greet"] = func(r *service.Request) (service.Response, error) {
+		return service.Response{Stream: func(w http.ResponseWriter) error {
+			for range 3 {
+				select {
+				case <-time.After(opts.Read):
+				case <-r.Context().Done():
+					return r.Context().Err()
+				}
+				if _, err := io.WriteString(w, "still here\n"); err != nil {
+					return err
+				}
+			}
+			return nil
+		}}, nil
+	}
+	s, err := service.New(opts)
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, listener) }()
+	defer func() { end(); require.NoError(t, <-ended) }()
+	answer, err := http.Get("http://" + listener.Addr().String() + "/v1/greeting")
+	require.NoError(t, err)
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, errors.Join(err, answer.Body.Close()))
+	require.Equal(t, strings.Repeat("still here\n", 3), string(body))
+	http.DefaultClient.CloseIdleConnections()
+
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "GET /v1/greeting HTTP/1.1\r\nHost: a.localhost\r\nContent-Length: 10\r\n\r\n{")
+	require.NoError(t, err)
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+	slow, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusBadRequest, slow.StatusCode)
+	require.NoError(t, slow.Body.Close())
 }
 
 // FuzzBodies sends bodies of any form: none is an error of ours, and none comes back.

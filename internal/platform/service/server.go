@@ -43,6 +43,7 @@ type Options struct {
 	Ready       func(context.Context) error
 	Log         *slog.Logger
 	TLS         *tls.Config
+	Read        time.Duration // for a request's body to come; 0 means a minute
 }
 
 // Service answers HTTP.
@@ -59,7 +60,7 @@ const (
 	DefaultMaxBody = 1 << 20
 
 	readHeaderTimeout = 10 * time.Second
-	readTimeout       = time.Minute
+	readTime          = time.Minute
 	idleTimeout       = 2 * time.Minute
 	maxHeader         = 64 << 10
 	// leaveTime is for load balancers and gateways to see that we are no longer ready.
@@ -75,6 +76,9 @@ func New(opts Options) (*Service, error) {
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Read == 0 {
+		opts.Read = readTime
 	}
 	known := map[string]bool{}
 	for _, o := range description.Operations {
@@ -109,6 +113,7 @@ func (s *Service) Handler() http.Handler {
 		mux.Handle(o.pattern(), s.operation(o, s.Handlers[o.ID]))
 	}
 	s.Observe(mux)
+	s.ObserveMetrics(mux)
 	mux.HandleFunc("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/yaml")
 		_, _ = w.Write(s.description.Text())
@@ -116,7 +121,7 @@ func (s *Service) Handler() http.Handler {
 	return s.outermost(mux)
 }
 
-// Observe adds what tells how the service is.
+// Observe adds what tells whether the service is well, and which it is.
 func (s *Service) Observe(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -124,6 +129,10 @@ func (s *Service) Observe(mux *http.ServeMux) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(s.Version)
 	})
+}
+
+// ObserveMetrics adds what the service counts. Some of it is for operators only: how much there is to do, and for whom.
+func (s *Service) ObserveMetrics(mux *http.ServeMux) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{}))
 }
 
@@ -148,10 +157,11 @@ func (s *Service) Serve(ctx context.Context, listener net.Listener) error {
 	return s.ServeHandler(ctx, listener, s.Handler())
 }
 
-// ServeHandler is Serve with another handler: the gateway's.
+// ServeHandler is Serve with another handler: the gateway's. How long a request and its answer may take is the handler's to bound, by deadlines
+// of its own: a bound of the server's would end streams.
 func (s *Service) ServeHandler(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug), TLSConfig: s.TLS,
 		// A request outlives the word to end; what it does is bounded by its own timeouts.
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
