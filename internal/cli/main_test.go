@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 			testscript.Run(t, testscript.Params{
 				Files: []string{script}, Setup: s.setup, UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "", RequireUniqueNames: true,
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"database": s.database, "sql": s.sql, "shared": s.shared, "exits": s.exits, "tidy": s.tidy, "until": s.until,
+					"database": s.database, "broker": s.broker, "sql": s.sql, "shared": s.shared, "exits": s.exits, "tidy": s.tidy, "until": s.until,
 				},
 			})
 		})
@@ -108,6 +108,15 @@ func (s *story) database(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: database VARIABLE [admin]")
 	}
 	ts.Setenv(args[0], localtest.DatabaseAs(s.t, localtest.DatabaseOptions{Admin: len(args) > 1 && args[1] == "admin"}))
+}
+
+// broker sets a variable to the address of a RabbitMQ that this process's scripts share; the script is skipped where it isn't
+// installed: broker AMQP_URL.
+func (s *story) broker(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: broker VARIABLE")
+	}
+	ts.Setenv(args[0], localtest.Broker(s.t).URL())
 }
 
 // sql runs SQL on a database, given by its variable; what it selects can be compared: sql VARIABLE SQL. With ! it must fail.

@@ -17,6 +17,7 @@ import (
 
 	"tenantctl/internal/config"
 	"tenantctl/internal/platform/auth"
+	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/gateway"
 	"tenantctl/internal/platform/legacy"
@@ -33,20 +34,23 @@ var serviceOrder = []string{users.Service, auth.Service, core.Service, gateway.S
 
 // platform is what the services of one process share.
 type platform struct {
-	f         *Factory
-	log       *slog.Logger
-	build     string
-	domain    string
-	admin     string // where the gateway tells its metrics; empty: nowhere
-	settings  config.Platform
-	tls       *tls.Config // at --listen; nil: plain HTTP
-	authority *tls.Config // for calls
-	front     string      // the service at --listen
-	client    tenant.Name // whose monolith runs here; empty: nobody's
-	records   *registry.Registry
-	directory *scope.Directory
-	own       map[string]string // where this process's services answer, by name
-	legacies  legacies
+	f          *Factory
+	log        *slog.Logger
+	build      string
+	domain     string
+	admin      string // where the gateway tells its metrics; empty: nowhere
+	settings   config.Platform
+	tls        *tls.Config // at --listen; nil: plain HTTP
+	authority  *tls.Config // for calls
+	front      string      // the service at --listen
+	client     tenant.Name // whose monolith runs here; empty: nobody's
+	records    *registry.Registry
+	directory  *scope.Directory
+	broker     *bus.Broker // nil: there is no bus
+	busMetrics *bus.Metrics
+	beside     []func(ctx context.Context) // what runs beside the services
+	own        map[string]string           // where this process's services answer, by name
+	legacies   legacies
 
 	mu           sync.Mutex
 	provisioners map[string]*provision.Provisioner // by instance
@@ -128,6 +132,9 @@ func (p *platform) run(ctx context.Context, list []runnable) error {
 	for i := range list {
 		list[i].said = list[i].says()
 		p.seen(ctx, list[i].said)
+	}
+	for _, run := range p.beside {
+		group.Go(func() error { run(ctx); return nil })
 	}
 	for _, r := range list {
 		group.Go(func() error { return r.service.Serve(ctx, r.listener) })

@@ -69,7 +69,7 @@ func (p *platform) core(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	return p.of(core.New(core.Options{Build: p.build, Authorize: authorize, Pools: store, Cache: remembered, Log: p.log}))
+	return p.of(core.New(core.Options{Build: p.build, Authorize: authorize, Pools: store, Cache: remembered, Announce: p.broker != nil, Log: p.log}))
 }
 
 // gateway makes the gateway, with the platform's services behind it and a user's own that say where they answer.

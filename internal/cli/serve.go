@@ -103,6 +103,9 @@ func runServe(ctx context.Context, opts *serveOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := p.openBus(ctx, opts.Services); err != nil {
+		return err
+	}
 	listeners, err := openListeners(ctx, opts)
 	if err != nil {
 		return err

@@ -45,6 +45,7 @@ type broker struct {
 	_       struct{}   `oneof:"url,urlFile"`
 	URL     brokerURL  `yaml:"url" doc:"Address of RabbitMQ: ${VAR}, or amqp://user:${VAR}@host:5672/vhost."`
 	URLFile secretFile `yaml:"urlFile" doc:"File that holds the address; relative to this file."`
+	CAFile  string     `yaml:"caFile" doc:"File with the certificates that the server's is signed by, for amqps://; relative to this file. Default: those that the system trusts."`
 }
 
 type platform struct {

@@ -116,6 +116,7 @@ func (e *effective) broker() {
 		return
 	}
 	e.secret(at("broker"), "url", url)
+	e.add(e.file.BrokerCA(), at("broker", "caFile"))
 }
 
 func (e *effective) services() {

@@ -212,6 +212,14 @@ func (f *File) Broker() (Secret, bool) {
 	return f.doc.Broker.URL.Secret, true
 }
 
+// BrokerCA is the file of the certificates that the broker's is signed by; "" where the file names none.
+func (f *File) BrokerCA() string {
+	if f.doc.Broker == nil || f.doc.Broker.CAFile == "" {
+		return ""
+	}
+	return f.relative(f.doc.Broker.CAFile)
+}
+
 // KeysDir is the folder of the keys that sign tokens.
 func (f *File) KeysDir() string { return f.relative(first(f.doc.KeysDir, defaultKeys)) }
 

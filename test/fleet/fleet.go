@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,11 @@ func (f *Fleet) Spec(name tenant.Name) tenant.Spec {
 		}
 	}
 	return spec
+}
+
+// Has tells whether the fleet has a stream.
+func (f *Fleet) Has(service string) bool {
+	return slices.ContainsFunc(f.opts.Streams, func(s *stream.Stream) bool { return s.Service == service })
 }
 
 // Directory is opened on the fleet's records; it is kept fresh until t ends.

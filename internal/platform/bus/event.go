@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"time"
 
 	"tenantctl/internal/platform/scope"
@@ -17,7 +18,7 @@ type Event struct {
 	Type        string // as "order.placed"
 	Version     int    // of the payload's form, from 1
 	Payload     any    // becomes JSON, at most 256 kB
-	Traceparent string // W3C trace context; may be empty
+	Traceparent string // W3C trace context; what isn't one is left out
 	Due         time.Time
 }
 
@@ -43,6 +44,8 @@ func (m Message) Decode(into any) error {
 	return nil
 }
 
+var tracePattern = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
 // Publish writes an event into the outbox in the tenant's transaction, and returns its id. It is on its way once, and only if, the
 // transaction is committed. With Due it isn't sent before that moment.
 func Publish(ctx context.Context, tx scope.Tx, e Event) (id string, err error) {
@@ -51,6 +54,9 @@ func Publish(ctx context.Context, tx scope.Tx, e Event) (id string, err error) {
 		return "", fmt.Errorf("publish %s: %w", e.Type, err)
 	}
 	id = newID()
+	if !tracePattern.MatchString(e.Traceparent) {
+		e.Traceparent = "" // a client may send anything
+	}
 	var due *time.Time
 	if !e.Due.IsZero() {
 		due = &e.Due

@@ -28,6 +28,7 @@ type Options struct {
 	Pools     *scope.Pools
 	Authorize *scope.Authorizer
 	Cache     *cache.Cache // nil: nothing is cached
+	Announce  bool         // publish events; the instances have the bus
 	Log       *slog.Logger
 }
 
@@ -77,8 +78,12 @@ func handlers(opts Options) map[string]service.Handler {
 	} {
 		add("list"+of.many, of.since, of.List(opts.Pools))
 		add("get"+of.one, of.since, s.cached(of.Resource, of.Get(opts.Pools)))
-		add("create"+of.one, of.since, writes.Handler(of.Create))
-		add("change"+of.one, of.since, s.forget(of.Resource, writes.Handler(of.Change)))
+		create, change := idempotency.Do(of.Create), idempotency.Do(of.Change)
+		if opts.Announce {
+			create, change = announced(of.Resource, create), announced(of.Resource, change)
+		}
+		add("create"+of.one, of.since, writes.Handler(create))
+		add("change"+of.one, of.since, s.forget(of.Resource, writes.Handler(change)))
 		add("delete"+of.one, of.since, s.forget(of.Resource, writes.Handler(of.Remove)))
 	}
 	return all
