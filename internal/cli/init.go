@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenantctl/internal/config"
+	"tenantctl/internal/platform/auth"
 	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/users"
 	"tenantctl/internal/tenant"
 )
 
@@ -63,7 +65,7 @@ needed. Passwords never stand in the file: it names variables such as CLIENT_X_D
 	flags.StringVar(&opts.Instance, "instance", "", "name of your shared PostgreSQL instance, such as shared-1 (default: a private one on this machine)")
 	flags.StringSliceVar(&opts.Clients, "tenant", nil, "client with a legacy database to be moved; may be repeated")
 	flags.StringSliceVar(&opts.New, "new-tenant", nil, "client that begins on the platform, without a legacy database; may be repeated")
-	flags.StringSliceVar(&opts.Services, "services", []string{core.Service}, "builtin services whose tables every tenant gets; none for lifts only")
+	flags.StringSliceVar(&opts.Services, "services", []string{users.Service, auth.Service, core.Service}, "builtin services whose tables every tenant gets; none for lifts only")
 	flags.BoolVar(&opts.Force, "force", false, "overwrite the file that is there")
 	return cmd
 }

@@ -30,7 +30,16 @@ func (p *platform) users(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	return p.of(users.New(users.Options{Build: p.build, Authorize: authorize, Pools: store, Ready: p.ready, Log: p.log}))
+	at, err := p.url(ctx, auth.Service)
+	if err != nil {
+		return made{}, err
+	}
+	client, err := call.New(call.Options{Target: auth.Service, URL: at, Transport: p.transport()})
+	if err != nil {
+		return made{}, err
+	}
+	p.f.onClose(func(context.Context) { client.Close() })
+	return p.of(users.New(users.Options{Build: p.build, Authorize: authorize, Pools: store, Passwords: &users.PasswordsOverHTTP{Call: client}, Ready: p.ready, Log: p.log}))
 }
 
 func (p *platform) auth(ctx context.Context) (made, error) {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tenantctl/internal/local"
 	"tenantctl/internal/local/localtest"
 )
 
@@ -27,14 +28,15 @@ func TestMain(m *testing.M) { localtest.Main(m) }
 
 // stage is a running platform with tenants, each of which has an administrator.
 type stage struct {
-	t       *testing.T
-	program string
-	dir     string
-	env     []string
-	scheme  string // of addresses
-	address string // the gateway's
-	tokens  map[string]string
-	client  *http.Client
+	t        *testing.T
+	program  string
+	dir      string
+	database string // the instance's
+	env      []string
+	scheme   string // of addresses
+	address  string // the gateway's
+	tokens   map[string]string
+	client   *http.Client
 }
 
 const password = "correct horse battery"
@@ -58,9 +60,15 @@ func newStage(t *testing.T, tenants ...string) *stage {
 // openStage is a folder with a tenants.yaml, and an instance of its own.
 func openStage(t *testing.T, text string, env ...string) *stage {
 	t.Helper()
+	return openStageOn(t, localtest.Server(t), text, env...)
+}
+
+func openStageOn(t *testing.T, server *local.Postgres, text string, env ...string) *stage {
+	t.Helper()
 	s := &stage{t: t, program: localtest.Program(t, ""), dir: localtest.Folder(t), tokens: map[string]string{}, client: &http.Client{Timeout: time.Minute}, scheme: "http://"}
-	s.env = append(append(os.Environ(), "SHARED_1_DSN="+localtest.Database(t), "XDG_STATE_HOME="+s.dir), env...)
-	text = fmt.Sprintf("version: 1\ninstances: { shared-1: { dsn: \"${SHARED_1_DSN}\", rolePrefix: %s } }\n", localtest.Prefix(t)) + text
+	s.database = localtest.DatabaseAs(t, localtest.DatabaseOptions{Server: server})
+	s.env = append(append(os.Environ(), "SHARED_1_DSN="+s.database, "XDG_STATE_HOME="+s.dir), env...)
+	text = fmt.Sprintf("version: 1\ninstances: { shared-1: { dsn: \"${SHARED_1_DSN}\", rolePrefix: %s } }\n", localtest.PrefixOn(t, server)) + text
 	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "tenants.yaml"), []byte(text), 0o600))
 	return s
 }

@@ -104,7 +104,7 @@ func New(opts Options) (*service.Service, error) {
 		Version:     service.Version{Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: Serves()}, Calls: []string{"users"}},
 		Description: description,
 		Handlers: map[string]service.Handler{
-			"login": a.login, "refresh": a.refresh, "logout": a.logout, "changePassword": a.changePassword, "setPassword": a.setPassword, "getKeys": a.getKeys,
+			"login": a.login, "refresh": a.refresh, "logout": a.logout, "changePassword": a.changePassword, "setPassword": a.setPassword, "removePassword": a.removePassword, "getKeys": a.getKeys,
 		},
 		Authorize: opts.Authorize, Ready: opts.Ready, Log: opts.Log,
 	})

@@ -136,24 +136,47 @@ func (a *auth) setPassword(r *service.Request) (service.Response, error) {
 	if err := r.Decode(&body); err != nil {
 		return service.Response{}, err
 	}
-	t := r.Identity.Tenant
-	user, err := a.users.ByID(r.Context(), t.Name, r.PathValue("id"))
-	if errors.Is(err, tenant.ErrNotFound) {
-		return service.Response{}, service.NotFound("user")
-	}
+	user, err := a.subordinate(r)
 	if err != nil {
 		return service.Response{}, err
-	}
-	// Whoever sets a password can log in with it.
-	for _, permission := range user.Permissions {
-		if !r.Identity.May(permission) {
-			return service.Response{}, service.Refuse(http.StatusForbidden, "forbidden", "this user has the permission %s, which you don't have", permission)
-		}
 	}
 	if err := acceptable(user, body.Password); err != nil {
 		return service.Response{}, err
 	}
-	return service.NoContent(), a.keep(r.Context(), t, user, body.Password, func(context.Context, scope.Tx) error { return nil })
+	return service.NoContent(), a.keep(r.Context(), r.Identity.Tenant, user, body.Password, func(context.Context, scope.Tx) error { return nil })
+}
+
+// subordinate is the user of the path, who may do nothing that the caller may not: whoever sets a password can log in with it.
+func (a *auth) subordinate(r *service.Request) (Access, error) {
+	user, err := a.users.ByID(r.Context(), r.Identity.Tenant.Name, r.PathValue("id"))
+	if errors.Is(err, tenant.ErrNotFound) {
+		return user, service.NotFound("user")
+	}
+	if err != nil {
+		return user, err
+	}
+	for _, permission := range user.Permissions {
+		if !r.Identity.May(permission) {
+			return user, service.Refuse(http.StatusForbidden, "forbidden", "this user has the permission %s, which you don't have", permission)
+		}
+	}
+	return user, nil
+}
+
+// removePassword deletes what is kept of a user. Families stay until they expire, ended, so that no token of one is taken for an unknown one's;
+// and without a credential none is taken over.
+func (a *auth) removePassword(r *service.Request) (service.Response, error) {
+	user, err := a.subordinate(r)
+	if err != nil {
+		return service.Response{}, err
+	}
+	return service.NoContent(), a.store.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) error {
+		if err := endAll(ctx, tx, user.ID, byInactive); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `delete from credentials where user_id = $1`, user.ID)
+		return err
+	})
 }
 
 // keep hashes a new password, ends the user's log-ins and does what else belongs to the same transaction.

@@ -67,6 +67,35 @@ func mayGive(ctx context.Context, tx scope.Tx, caller scope.Identity, roles []st
 	return covers(caller, permissions)
 }
 
+// maxPermissions bounds what permissions take in a token, which holds all that its user may do: proxies let headers of some kilobytes through.
+const maxPermissions = 3000
+
+func tokenSize(permissions []string) (size int) {
+	for _, permission := range permissions {
+		size += len(permission) + len(`"",`)
+	}
+	return size
+}
+
+// fitsToken refuses a change after which one of the users for whom a condition on $1 holds may do more than a token can tell.
+func fitsToken(ctx context.Context, tx scope.Tx, condition, value string) error {
+	var largest int
+	err := tx.QueryRow(ctx, `
+		select coalesce(max(size), 0) from (
+			select sum(length(permission) + 3) as size
+			from (select distinct r.user_id, p.permission from user_roles r join role_permissions p on p.role = r.role where r.`+condition+`) as may
+			group by user_id) as users`, value).Scan(&largest)
+	if err == nil && largest > maxPermissions {
+		return tooMany()
+	}
+	return err
+}
+
+func tooMany() error {
+	return service.Refuse(http.StatusUnprocessableEntity, "too-many-permissions",
+		"the permissions of a user may have %d characters together, since each token holds them; give kinds instead (orders:*)", maxPermissions)
+}
+
 func covers(caller scope.Identity, permissions []string) error {
 	for _, permission := range permissions {
 		if !caller.May(permission) {

@@ -128,5 +128,11 @@ func setPermissions(ctx context.Context, tx scope.Tx, role string, permissions [
 		return err
 	}
 	_, err := tx.Exec(ctx, `insert into role_permissions (role, permission) select $1, unnest($2::text[])`, role, permissions)
-	return err
+	if err != nil {
+		return err
+	}
+	if tokenSize(permissions) > maxPermissions {
+		return tooMany()
+	}
+	return fitsToken(ctx, tx, `user_id in (select of.user_id from user_roles of where of.role = $1)`, role)
 }

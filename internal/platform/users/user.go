@@ -159,6 +159,12 @@ func (u *users) deleteUser(ctx context.Context, r *service.Request, tx scope.Tx)
 	if err := mayChange(ctx, tx, r.Identity, id); err != nil {
 		return service.Response{}, err
 	}
+	// First the password: a user without one can be removed again, but nobody would find the password of a user who is gone.
+	if u.passwords != nil {
+		if err := u.passwords.Remove(ctx, r.Request, id); err != nil {
+			return service.Response{}, err
+		}
+	}
 	_, err := tx.Exec(ctx, `delete from users where id = $1`, id)
 	return service.NoContent(), err
 }
@@ -181,7 +187,10 @@ func setRoles(ctx context.Context, tx scope.Tx, id string, roles []string) error
 	if postgres.Code(err) == "23503" {
 		return service.Refuse(http.StatusUnprocessableEntity, "invalid", "no such role among those given")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return fitsToken(ctx, tx, `user_id = $1`, id)
 }
 
 // emptyNotNull keeps a nil slice from becoming a null, with which nothing compares.

@@ -7,6 +7,7 @@ import (
 	"embed"
 	"io/fs"
 	"log/slog"
+	"net/http"
 
 	"tenantctl/internal/platform/idempotency"
 	"tenantctl/internal/platform/scope"
@@ -38,24 +39,34 @@ func Stream() (*stream.Stream, error) {
 	return stream.Read(Service, files)
 }
 
+// Passwords are where users' passwords are kept.
+type Passwords interface {
+	// Remove has a user's password forgotten, in the caller's name.
+	Remove(ctx context.Context, caller *http.Request, id string) error
+}
+
 // Options say what the service works with.
 type Options struct {
 	Build     string
 	Authorize *scope.Authorizer
 	Pools     *scope.Pools
+	Passwords Passwords // the service auth; nil: nobody keeps any
 	Ready     func(context.Context) error
 	Log       *slog.Logger
 }
 
 // users answers the service's operations.
-type users struct{ store *scope.Pools }
+type users struct {
+	store     *scope.Pools
+	passwords Passwords
+}
 
 // New makes the service.
 func New(opts Options) (*service.Service, error) {
-	u := &users{store: opts.Pools}
+	u := &users{store: opts.Pools, passwords: opts.Passwords}
 	writes := idempotency.Writes{Store: opts.Pools, Service: Service, Since: withIdempotency}
 	return service.New(service.Options{
-		Version:     service.Version{Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: Serves()}},
+		Version:     service.Version{Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: Serves()}, Calls: []string{"auth"}},
 		Description: description,
 		Handlers: map[string]service.Handler{
 			"getMe": u.getMe, "listUsers": u.listUsers, "createUser": writes.Handler(u.createUser), "getUser": u.getUser,
