@@ -3,12 +3,17 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"tenantctl/internal/config"
 	"tenantctl/internal/operator"
+	"tenantctl/internal/operator/api"
+	"tenantctl/internal/registry"
+	"tenantctl/internal/tenant"
 )
 
 type operatorOptions struct {
@@ -19,6 +24,8 @@ type operatorOptions struct {
 	Heal         time.Duration
 	RemovalShare int
 	DiffersAfter time.Duration
+	Listen       string
+	TokenFile    string
 }
 
 func newCmdOperator(f *Factory, runF func(context.Context, *operatorOptions) error) *cobra.Command {
@@ -39,6 +46,7 @@ Several operators may run on the same control database: one leads, all work, and
 be read leaves the one before in force. A change that takes many tenants out of service waits until it is accepted.`,
 		Example: `  tenantctl operator
   tenantctl operator --workers 8 --removal-share 5
+  tenantctl operator --listen :8090 --token-file /run/secrets/operator-token
   tenantctl operator status
   tenantctl operator accept 3f9a61c02b7d`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -61,6 +69,8 @@ be read leaves the one before in force. A change that takes many tenants out of 
 	flags.DurationVar(&opts.Heal, "heal", 10*time.Minute, "how often it looks at the instances for what was changed there by hand")
 	flags.IntVar(&opts.RemovalShare, "removal-share", 10, "percent of the fleet: a change that takes more tenants than that out of service, and at least 2, waits to be accepted")
 	flags.DurationVar(&opts.DiffersAfter, "differs-after", time.Minute, "how long this replica's file may differ from the others' before that is told")
+	flags.StringVar(&opts.Listen, "listen", "", "address of /healthz, /readyz, /metrics and the status API (default: none)")
+	flags.StringVar(&opts.TokenFile, "token-file", "", "file with the token, of 16 characters at least, that callers of the status API need; without it the API answers nobody")
 	cmd.AddCommand(newCmdOperatorStatus(f, nil), newCmdOperatorAccept(f, nil))
 	return cmd
 }
@@ -73,6 +83,8 @@ func (o *operatorOptions) check(cmd *cobra.Command) error {
 		return usageError(cmd, "", "--resync, --heal and --differs-after must be more than 0")
 	case o.RemovalShare < 0 || o.RemovalShare > 100:
 		return usageError(cmd, "", "--removal-share: 0 to 100 percent, got %d", o.RemovalShare)
+	case o.TokenFile != "" && o.Listen == "":
+		return usageError(cmd, "for example --listen 127.0.0.1:8090", "--token-file goes with --listen")
 	}
 	return nil
 }
@@ -110,10 +122,33 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 	f.Tell("operator %s keeps %s true; `tenantctl operator status` shows how it goes, Ctrl-C ends it", o.ID()[:8], settings.File)
 	running, stop := untilDrained(ctx, f.signals.draining())
 	defer stop()
-	if err := o.Run(running); err != nil {
+	group, running := errgroup.WithContext(running)
+	if opts.Listen != "" {
+		answer, err := opts.api(running, o, records)
+		if err != nil {
+			return err
+		}
+		group.Go(answer)
+	}
+	group.Go(func() error { return o.Run(running) })
+	if err := group.Wait(); err != nil {
 		return fmt.Errorf("operator: %w", err)
 	}
 	return silent(ctx.Err())
+}
+
+// api opens the address of the status API and gives what answers there.
+func (o *operatorOptions) api(ctx context.Context, op *operator.Operator, records *registry.Registry) (func() error, error) {
+	s, err := api.New(ctx, api.Options{Build: thisBuild().Version, Operator: op, Records: records, TokenFile: o.TokenFile, Log: o.Factory.Log()})
+	if err != nil {
+		return nil, err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
+	if err != nil {
+		return nil, tenant.WithHint(fmt.Errorf("listen at %s: %w", o.Listen, err), "give another address with --listen")
+	}
+	o.Factory.Tell("status API at http://%s", reachable(listener.Addr()))
+	return func() error { return s.Serve(ctx, listener) }, nil
 }
 
 // untilDrained is a context that ends when the first signal arrives.

@@ -21,6 +21,8 @@ import (
 type statusOptions struct {
 	Factory   *Factory
 	Selection selection
+	Server    string
+	TokenFile string
 }
 
 func newCmdStatus(f *Factory, runF func(context.Context, *statusOptions) error) *cobra.Command {
@@ -36,8 +38,14 @@ It asks the control database only, and makes nothing: of a local stack that was 
 		Example: `  tenantctl status
   tenantctl status client-x
   tenantctl status --selector ring=canary,state=active
-  tenantctl status -o json`,
-		Args: opts.Selection.some(f, false),
+  tenantctl status -o json
+  tenantctl status --server http://operator:8090 --token-file token`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if (opts.Server == "") != (opts.TokenFile == "") {
+				return usageError(cmd, "", "--server and --token-file go together")
+			}
+			return opts.Selection.some(f, false)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if runF != nil {
 				return runF(cmd.Context(), opts)
@@ -46,6 +54,8 @@ It asks the control database only, and makes nothing: of a local stack that was 
 		},
 	}
 	opts.Selection.flags(f, cmd)
+	cmd.Flags().StringVar(&opts.Server, "server", "", "ask the status API of an operator, at this address, in place of file and database")
+	cmd.Flags().StringVar(&opts.TokenFile, "token-file", "", "file with the token for --server")
 	return cmd
 }
 
@@ -67,6 +77,9 @@ const statusGrowth = 400
 func runStatus(ctx context.Context, opts *statusOptions) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(statusGrowth))
 	f := opts.Factory
+	if opts.Server != "" {
+		return opts.remote(ctx)
+	}
 	fleet, err := f.fleet(ctx, &opts.Selection)
 	if err != nil {
 		return err

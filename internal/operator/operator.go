@@ -100,6 +100,16 @@ func (h atLeast) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= h.level && h.Handler.Enabled(ctx, level)
 }
 
+// Ready tells whether this replica can work: it has a file and reaches the control database.
+func (o *Operator) Ready(ctx context.Context) error {
+	l, done := o.use()
+	done()
+	if l == nil {
+		return fmt.Errorf("no tenants' file was read yet: %w", tenant.ErrNotFound)
+	}
+	return o.pool.Ping(ctx)
+}
+
 // ID names the replica.
 func (o *Operator) ID() string { return o.id }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -60,6 +61,12 @@ func StateOf(ctx context.Context, store *Store, records *registry.Registry) (s S
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Task, b.Task))
 	})
 	return s, err
+}
+
+// Work is what came of work on a tenant, by task.
+func (s *Store) Work(ctx context.Context, name tenant.Name) ([]Record, error) {
+	found, err := s.Records(ctx, name)
+	return slices.SortedFunc(maps.Values(found), func(a, b Record) int { return cmp.Compare(a.Task, b.Task) }), err
 }
 
 // Pause is the override that has the operator leave a tenant alone, or, of the tenant "", the fleet.

@@ -127,7 +127,10 @@ func (s *Service) answer(w *recorder, r *http.Request, o Operation, handle Handl
 // identify tells who asks, and whether the operation is theirs to ask for.
 func (s *Service) identify(r *http.Request, o Operation) (scope.Identity, error) {
 	if s.Authorize == nil {
-		return scope.Identity{}, nil
+		if s.Allow == nil || o.Public {
+			return scope.Identity{}, nil
+		}
+		return scope.Identity{}, s.Allow(r)
 	}
 	use := token.Access
 	if o.Internal {

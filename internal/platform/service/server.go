@@ -40,10 +40,12 @@ type Options struct {
 	Description []byte             // OpenAPI
 	Handlers    map[string]Handler // by operationId: all of the description's, and no others
 	Authorize   *scope.Authorizer  // who asks; nil for a service of public operations only
-	Ready       func(context.Context) error
-	Log         *slog.Logger
-	TLS         *tls.Config
-	Read        time.Duration // for a request's body to come; 0 means a minute
+	// Allow says who may ask where requests are no tenant's: a service has it or Authorize.
+	Allow func(*http.Request) error
+	Ready func(context.Context) error
+	Log   *slog.Logger
+	TLS   *tls.Config
+	Read  time.Duration // for a request's body to come; 0 means a minute
 }
 
 // Service answers HTTP.
@@ -86,7 +88,7 @@ func New(opts Options) (*Service, error) {
 		if opts.Handlers[o.ID] == nil {
 			return nil, fmt.Errorf("service %s: operation %s has no handler: %w", opts.Version.Service, o.ID, tenant.ErrInvalid)
 		}
-		if !o.Public && opts.Authorize == nil {
+		if !o.Public && opts.Authorize == nil && opts.Allow == nil {
 			return nil, fmt.Errorf("service %s: operation %s needs a token and nobody checks it: %w", opts.Version.Service, o.ID, tenant.ErrInvalid)
 		}
 	}
