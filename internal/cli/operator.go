@@ -26,6 +26,8 @@ type operatorOptions struct {
 	DiffersAfter time.Duration
 	Listen       string
 	TokenFile    string
+	Webhooks     []string
+	SecretFile   string
 }
 
 func newCmdOperator(f *Factory, runF func(context.Context, *operatorOptions) error) *cobra.Command {
@@ -43,7 +45,9 @@ retention is over. What is set by hand (suspend, rollback, pause) stays until it
 work isn't, until its declaration changes.
 
 Several operators may run on the same control database: one leads, all work, and another goes on where one dies. A file that can't
-be read leaves the one before in force. A change that takes many tenants out of service waits until it is accepted.`,
+be read leaves the one before in force. A change that takes many tenants out of service waits until it is accepted.
+
+Events go to RabbitMQ where tenants.yaml has a broker (exchange tenantctl.fleet, by their type), and to webhooks, as CloudEvents.`,
 		Example: `  tenantctl operator
   tenantctl operator --workers 8 --removal-share 5
   tenantctl operator --listen :8090 --token-file /run/secrets/operator-token
@@ -71,6 +75,8 @@ be read leaves the one before in force. A change that takes many tenants out of 
 	flags.DurationVar(&opts.DiffersAfter, "differs-after", time.Minute, "how long this replica's file may differ from the others' before that is told")
 	flags.StringVar(&opts.Listen, "listen", "", "address of /healthz, /readyz, /metrics and the status API (default: none)")
 	flags.StringVar(&opts.TokenFile, "token-file", "", "file with the token, of 16 characters at least, that callers of the status API need; without it the API answers nobody")
+	flags.StringArrayVar(&opts.Webhooks, "webhook", nil, "post every event to this address, as a signed CloudEvent; may be given several times")
+	flags.StringVar(&opts.SecretFile, "webhook-secret-file", "", "file with the secret that webhooks are signed with")
 	cmd.AddCommand(newCmdOperatorStatus(f, nil), newCmdOperatorAccept(f, nil))
 	return cmd
 }
@@ -83,6 +89,8 @@ func (o *operatorOptions) check(cmd *cobra.Command) error {
 		return usageError(cmd, "", "--resync, --heal and --differs-after must be more than 0")
 	case o.RemovalShare < 0 || o.RemovalShare > 100:
 		return usageError(cmd, "", "--removal-share: 0 to 100 percent, got %d", o.RemovalShare)
+	case (len(o.Webhooks) > 0) != (o.SecretFile != ""):
+		return usageError(cmd, "", "--webhook and --webhook-secret-file go together")
 	case o.TokenFile != "" && o.Listen == "":
 		return usageError(cmd, "for example --listen 127.0.0.1:8090", "--token-file goes with --listen")
 	}
@@ -103,6 +111,10 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 	if err != nil {
 		return err
 	}
+	sinks, err := opts.sinks()
+	if err != nil {
+		return err
+	}
 	o, err := operator.New(ctx, operator.Options{
 		Records: records, Control: control, File: settings.File,
 		Load: func() (*config.File, error) {
@@ -114,7 +126,7 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 		},
 		Open:    f.workshop(records, opts.Workers),
 		Workers: opts.Workers, Moves: opts.Moves, Resync: opts.Resync, Heal: opts.Heal, RemovalShare: opts.RemovalShare,
-		DiffersAfter: opts.DiffersAfter, Actor: "operator of " + f.actor(), Log: f.Log(),
+		DiffersAfter: opts.DiffersAfter, Sinks: sinks, Actor: "operator of " + f.actor(), Log: f.Log(),
 	})
 	if err != nil {
 		return err

@@ -97,6 +97,9 @@ func (o *Operator) reign(ctx context.Context) error {
 	defer cancel()
 	beside.Go(func() { o.listen(ctx) })
 	beside.Go(func() { o.heal(ctx) })
+	for _, s := range o.Sinks {
+		beside.Go(func() { o.deliver(ctx, s) })
+	}
 	o.awake()
 	next := time.Now() // of a look that nothing asked for
 	for {

@@ -17,6 +17,7 @@ type Metrics struct {
 	held       prometheus.Gauge
 	generation prometheus.Gauge
 	leads      prometheus.Gauge
+	sink       *prometheus.GaugeVec
 }
 
 func newMetrics() *Metrics {
@@ -32,6 +33,7 @@ func newMetrics() *Metrics {
 			Name: "tenantctl_operator_scan_duration_seconds", Help: "How long the leader compared the fleet's declarations and records.", Buckets: prometheus.ExponentialBuckets(0.005, 2, 12),
 		}),
 		records:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tenantctl_operator_tenants", Help: "Tenants as the leader sees them: as declared, to be worked on, failed, refused, waiting, paused."}, []string{"state"}),
+		sink:       prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tenantctl_operator_sink_failing", Help: "1 while a sink takes no events."}, []string{"sink"}),
 		broken:     gauge("file_broken", "1 while the tenants' file can't be read and an earlier one stays in force."),
 		differs:    gauge("file_differs", "1 while this replica's file isn't the one that the fleet follows."),
 		held:       gauge("held", "1 while a change waits to be accepted."),
@@ -42,7 +44,7 @@ func newMetrics() *Metrics {
 
 // Register adds the metrics to those that are served.
 func (m *Metrics) Register(r prometheus.Registerer) {
-	r.MustRegister(m.done, m.took, m.scan, m.records, m.broken, m.differs, m.held, m.generation, m.leads)
+	r.MustRegister(m.done, m.took, m.scan, m.records, m.broken, m.differs, m.held, m.generation, m.leads, m.sink)
 }
 
 func (m *Metrics) job(task Task, result string, took time.Duration) {

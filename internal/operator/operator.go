@@ -34,6 +34,7 @@ type Options struct {
 	RemovalShare int
 	// DiffersAfter is how long a replica's file may differ from what the fleet follows before that is told.
 	DiffersAfter time.Duration
+	Sinks        []Sink
 	Actor        string
 	Log          *slog.Logger
 }

@@ -20,6 +20,7 @@ type State struct {
 	Replicas   []Replica           `json:"replicas"`
 	Paused     []registry.Override `json:"paused,omitempty"` // of the tenant "": the whole fleet
 	Open       []Record            `json:"open,omitempty"`   // what isn't as declared
+	Sinks      []SinkState         `json:"sinks,omitempty"`
 }
 
 // ReadStore is OpenStore for commands that only read. There being no records yet is tenant.ErrNotFound.
@@ -40,6 +41,9 @@ func StateOf(ctx context.Context, store *Store, records *registry.Registry) (s S
 		return s, err
 	}
 	if s.Replicas, err = store.Replicas(ctx); err != nil {
+		return s, err
+	}
+	if s.Sinks, err = store.Sinks(ctx); err != nil {
 		return s, err
 	}
 	overrides, err := records.Overrides(ctx, "")

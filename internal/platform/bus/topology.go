@@ -14,6 +14,7 @@ type names struct{ namespace string }
 
 func (n names) events() string               { return n.namespace + ".events" }  // exchange, by type
 func (n names) control() string              { return n.namespace + ".control" } // exchange, to every relay
+func (n names) fleet() string                { return n.namespace + ".fleet" }   // exchange, of what happens to the fleet
 func (n names) parking() string              { return n.namespace + ".parked" }
 func (n names) queue(name string) string     { return n.namespace + "." + name }
 func (n names) relay(instance string) string { return n.namespace + ".relay." + instance }

@@ -1,0 +1,236 @@
+// Package operator kills operators at random while the file that they follow changes, and wants fleet and file to agree in the end.
+package operator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tenantctl/internal/cli"
+	"tenantctl/internal/config"
+	"tenantctl/internal/local/localtest"
+	"tenantctl/internal/operator"
+	"tenantctl/internal/operator/reconcile"
+	"tenantctl/internal/registry"
+	"tenantctl/internal/tenant"
+)
+
+// asProgram makes the test's binary the program itself.
+const asProgram = "TENANTCTL_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ()...))
+	}
+	localtest.Main(m)
+}
+
+const secret = "a-secret-of-enough-characters"
+
+// chaos is how much of it there is.
+type chaos struct {
+	tenants, replicas int
+	lasts             time.Duration
+	kill              time.Duration // between kills
+	settles           time.Duration // patience at the end
+}
+
+func TestOperatorsAreKilled(t *testing.T) {
+	t.Parallel()
+	chaos{tenants: 12, replicas: 3, lasts: 7 * time.Second, kill: 1500 * time.Millisecond, settles: time.Minute}.run(t)
+}
+
+type scene struct {
+	chaos
+	t       *testing.T
+	dir     string
+	control string
+	prefix  string
+	hook    string
+	secret  string
+	log     *os.File
+	running []*exec.Cmd
+
+	mu      sync.Mutex
+	got     []int64                 // ids of the events that came, repeats left out
+	streams map[tenant.Name][]int64 // by tenant, first arrivals
+	seen    map[int64]bool
+	flaky   *rand.Rand
+}
+
+func (c chaos) run(t *testing.T) {
+	s := &scene{chaos: c, t: t, dir: t.TempDir(), streams: map[tenant.Name][]int64{}, seen: map[int64]bool{}, flaky: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // chances
+	s.control, s.prefix = localtest.Database(t), localtest.Prefix(t)
+	hook := httptest.NewServer(http.HandlerFunc(s.take))
+	t.Cleanup(hook.Close)
+	s.hook, s.secret = hook.URL, filepath.Join(s.dir, "secret")
+	require.NoError(t, os.WriteFile(s.secret, []byte(secret), 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "notes"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "notes", "1_note.up.sql"), []byte("create table note (id int primary key);\n"), 0o600))
+	var err error
+	s.log, err = os.Create(filepath.Join(s.dir, "log"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.log.Close() })
+	s.edit()
+	for range c.replicas {
+		s.running = append(s.running, s.start())
+	}
+	t.Cleanup(func() {
+		for _, p := range s.running {
+			s.end(p, os.Kill)
+		}
+	})
+	kills := 0
+	nextKill := time.Now().Add(2 * c.kill)                                                                                         // the first ones may begin
+	for end := time.Now().Add(c.lasts); time.Now().Before(end); time.Sleep(time.Duration(100+rand.IntN(400)) * time.Millisecond) { //nolint:gosec // chances
+		s.edit()
+		if time.Now().After(nextKill) {
+			i := rand.IntN(c.replicas) //nolint:gosec // chances
+			s.end(s.running[i], os.Kill)
+			s.running[i] = s.start()
+			kills++
+			nextKill = time.Now().Add(c.kill)
+		}
+	}
+	began := time.Now()
+	s.settle()
+	t.Logf("%d kills; agreed after %s", kills, time.Since(began).Round(time.Millisecond))
+	s.allDelivered()
+	for _, p := range s.running {
+		s.end(p, os.Interrupt)
+	}
+	s.running = nil
+}
+
+// edit writes another file: states, limits and tenants change.
+func (s *scene) edit() {
+	var text strings.Builder
+	fmt.Fprintf(&text, "version: 1\ninstances: { shared-1: { dsn: '${DSN}', rolePrefix: %s } }\nservices: { notes: { migrations: ./notes } }\ntenants:\n", s.prefix)
+	for i := range s.tenants {
+		if i > 0 && rand.IntN(8) == 0 { //nolint:gosec // chances
+			continue
+		}
+		state := []string{"active", "active", "suspended"}[rand.IntN(3)]                              //nolint:gosec // chances
+		fmt.Fprintf(&text, "  t-%d: { state: %s, limits: { jobs: %d } }\n", i, state, 1+rand.IntN(9)) //nolint:gosec // chances
+	}
+	next := filepath.Join(s.dir, "next")
+	require.NoError(s.t, os.WriteFile(next, []byte(text.String()), 0o600))
+	require.NoError(s.t, os.Rename(next, filepath.Join(s.dir, "tenants.yaml")))
+}
+
+func (s *scene) start() *exec.Cmd {
+	p := exec.Command(os.Args[0], "operator", "--removal-share", "100", "--heal", "2s", "--resync", "2s", "--webhook", s.hook, "--webhook-secret-file", s.secret)
+	p.Dir = s.dir
+	p.Env = append(os.Environ(), asProgram+"=1", "DSN="+s.control, "XDG_STATE_HOME="+s.dir, "HOME="+s.dir)
+	p.Stdout, p.Stderr = s.log, s.log
+	require.NoError(s.t, p.Start())
+	return p
+}
+
+func (s *scene) end(p *exec.Cmd, signal os.Signal) {
+	_ = p.Process.Signal(signal) // it may have ended
+	_ = p.Wait()                 // by the signal
+}
+
+// settle waits until nothing is left to do: records and instance agree with the file.
+func (s *scene) settle() {
+	ctx := context.Background()
+	file, err := config.Load(filepath.Join(s.dir, "tenants.yaml"))
+	require.NoError(s.t, err)
+	records, err := registry.Open(ctx, s.control)
+	require.NoError(s.t, err)
+	defer records.Close()
+	var open []string
+	ok := false
+	for end := time.Now().Add(s.settles); time.Now().Before(end) && !ok; time.Sleep(100 * time.Millisecond) {
+		statuses, err := records.Statuses(ctx, registry.StatusFilter{})
+		require.NoError(s.t, err)
+		fleet, err := reconcile.Fleet(file, statuses)
+		require.NoError(s.t, err)
+		open = nil
+		for _, tenant := range fleet {
+			if plan := reconcile.Decide(tenant, reconcile.Seen{}); tenant.Declared && plan.Pending() {
+				open = append(open, fmt.Sprintf("%s: %v", plan.Tenant, plan.Actions))
+			}
+		}
+		ok = len(open) == 0
+	}
+	log, _ := os.ReadFile(s.log.Name())
+	require.True(s.t, ok, "not as declared: %v\n%s", open, log)
+	// The program itself, over the instance.
+	plan := exec.Command(os.Args[0], "plan", "--detailed-exitcode")
+	plan.Dir, plan.Env = s.dir, append(os.Environ(), asProgram+"=1", "DSN="+s.control, "XDG_STATE_HOME="+s.dir, "HOME="+s.dir)
+	out, err := plan.CombinedOutput()
+	require.NoError(s.t, err, string(out))
+}
+
+// take is the webhook. It fails at times, and notes what came first.
+func (s *scene) take(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flaky.IntN(50) == 0 {
+		http.Error(w, "not now", http.StatusServiceUnavailable)
+		return
+	}
+	if !operator.Verify([]byte(secret), r.Header.Get(operator.SignatureHeader), body, time.Now(), time.Minute) {
+		http.Error(w, "whose is this?", http.StatusForbidden)
+		return
+	}
+	var e operator.CloudEvent
+	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&e); err != nil {
+		http.Error(w, "what is this?", http.StatusBadRequest)
+		return
+	}
+	id, _ := strconv.ParseInt(e.ID, 10, 64)
+	if !s.seen[id] {
+		s.seen[id] = true
+		s.got = append(s.got, id)
+		s.streams[tenant.Name(e.Subject)] = append(s.streams[tenant.Name(e.Subject)], id)
+	}
+}
+
+// allDelivered wants every event from the first that came to the newest, each tenant's in order.
+func (s *scene) allDelivered() {
+	ctx := context.Background()
+	records, err := registry.Open(ctx, s.control)
+	require.NoError(s.t, err)
+	defer records.Close()
+	newest, err := records.Events(ctx, 0, registry.EventFilter{Limit: 1, Newest: true})
+	require.NoError(s.t, err)
+	require.Eventually(s.t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.seen[newest[0].ID]
+	}, s.settles, 50*time.Millisecond, "the newest event")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all, err := records.Events(ctx, slices.Min(s.got)-1, registry.EventFilter{Limit: 1 << 20})
+	require.NoError(s.t, err)
+	for _, e := range all {
+		require.True(s.t, s.seen[e.ID] || e.ID > newest[0].ID, "event %d %s of %s never came", e.ID, e.Type, e.Tenant)
+	}
+	for name, ids := range s.streams {
+		require.True(s.t, slices.IsSorted(ids), "events of %q came out of order: %v", name, ids)
+	}
+	s.t.Logf("%d events", len(s.got))
+}

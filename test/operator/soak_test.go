@@ -1,0 +1,13 @@
+//go:build soak
+
+package operator
+
+import (
+	"testing"
+	"time"
+)
+
+// TestSoakOperatorsAreKilled is TestOperatorsAreKilled over 300 tenants for five minutes.
+func TestSoakOperatorsAreKilled(t *testing.T) {
+	chaos{tenants: 300, replicas: 3, lasts: 5 * time.Minute, kill: 4 * time.Second, settles: 5 * time.Minute}.run(t)
+}
