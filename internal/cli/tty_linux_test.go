@@ -2,8 +2,6 @@ package cli_test
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +10,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"tenantctl/internal/cli"
 	"tenantctl/internal/local/localtest"
@@ -35,22 +32,12 @@ type person struct {
 // sits runs a command line at a terminal of 100 columns.
 func sits(t *testing.T, args []string, environ ...string) *person {
 	t.Helper()
-	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip("no terminals here: ", err)
-	}
-	require.NoError(t, unix.IoctlSetPointerInt(int(screen.Fd()), unix.TIOCSPTLCK, 0))
-	number, err := unix.IoctlGetInt(int(screen.Fd()), unix.TIOCGPTN)
-	require.NoError(t, err)
-	require.NoError(t, unix.IoctlSetWinsize(int(screen.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 100}))
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	require.NoError(t, err)
+	screen, slave := localtest.Terminal(t, 100, 24)
 	p := &person{t: t, screen: screen, slave: slave, done: make(chan int, 1), more: make(chan struct{}, 1)}
 	go p.watch()
 	go func() {
 		p.done <- cli.Main(args, slave, slave, slave, append([]string{"TERM=xterm"}, environ...)...)
 	}()
-	t.Cleanup(func() { require.NoError(t, errors.Join(slave.Close(), screen.Close())) })
 	return p
 }
 
