@@ -148,7 +148,10 @@ func (a *app) footer() string {
 			l = l.with(accent, keys).with(dim, " "+short+"  ")
 		}
 	}
-	if a.help != nil || a.menu != nil || a.dialog != nil {
+	if a.dialog != nil {
+		return "" // its own last line tells the keys
+	}
+	if a.help != nil || a.menu != nil {
 		add("esc", "back")
 		return a.theme.draw(l, a.width)
 	}

@@ -112,8 +112,13 @@ func (p *movePage) lines(width, height int) []string {
 	default:
 		p.head(width)
 		p.next(width)
-		phases, tables := p.phases(), p.tables(min(width, wide)-phaseColumns)
-		if width >= wide && len(tables) > 0 {
+		beside := width >= wide
+		room := width
+		if beside {
+			room -= phaseColumns
+		}
+		phases, tables := p.phases(), p.tables(room)
+		if beside && len(tables) > 0 {
 			p.beside(phases, tables)
 		} else {
 			for _, l := range append(tables, phases...) {

@@ -143,7 +143,9 @@ func (s *scene) breakMove() {
 }
 
 // mend takes it away again.
-func (s *scene) mend() { s.exec(s.instance, `alter table tenant_client_247.orders drop constraint by_hand`) }
+func (s *scene) mend() {
+	s.exec(s.instance, `alter table tenant_client_247.orders drop constraint by_hand`)
+}
 
 // open starts a shell in a terminal.
 func (s *scene) open() {

@@ -20,8 +20,9 @@ func svg(screen string, columns, rows int) string {
 	width, height := float64(columns)*cellWidth+2*margin, rows*lineHeight+2*margin
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %d" font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14">`+"\n", width, height)
 	fmt.Fprintf(&out, `<rect width="100%%" height="100%%" rx="8" fill="%s"/>`+"\n", ground)
+	now := piece{color: usual} // tmux says a look once, also where it goes on in the next line
 	for y, line := range strings.Split(strings.TrimRight(screen, "\n"), "\n") {
-		for _, p := range pieces(line) {
+		for _, p := range now.read(line) {
 			x := margin + float64(p.column)*cellWidth
 			length := float64(utf8.RuneCountInString(p.text)) * cellWidth
 			ink := p.color
@@ -56,26 +57,26 @@ type piece struct {
 	bold, reverse bool
 }
 
-// pieces reads a line as tmux gives it.
-func pieces(line string) []piece {
+// read takes a line apart; the look in which it ends stays.
+func (p *piece) read(line string) []piece {
 	var all []piece
-	now, column := piece{color: usual}, 0
+	p.column = 0
 	end := func() {
-		if now.text != "" {
-			all = append(all, now)
-			column += utf8.RuneCountInString(now.text)
+		if p.text != "" {
+			all = append(all, *p)
+			p.column += utf8.RuneCountInString(p.text)
 		}
-		now.text, now.column = "", column
+		p.text = ""
 	}
 	for line != "" {
 		if code, rest, is := sequence(line); is {
 			end()
-			now.become(code)
+			p.become(code)
 			line = rest
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(line)
-		now.text += string(r)
+		p.text += string(r)
 		line = line[size:]
 	}
 	end()

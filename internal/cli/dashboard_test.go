@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tenantctl/internal/tenant"
+	"tenantctl/internal/tui"
+)
+
+func TestWhatADashboardsActionsRun(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		verb    string
+		tenants []tenant.Name
+		lines   []string
+		dry     string
+	}{
+		{"provision", []tenant.Name{"a", "b"}, []string{"provision a b"}, "plan a b"},
+		{"migrate", []tenant.Name{"a", "b"}, []string{"migrate a", "migrate b"}, "migrate a --plan"},
+		{"rollback", []tenant.Name{"a"}, []string{"rollback a"}, ""},
+		{"complete", []tenant.Name{"a", "b"}, []string{"complete a", "complete b"}, ""},
+		{"upgrade", []tenant.Name{"a", "b"}, []string{"upgrade a b"}, "upgrade a b --dry-run"},
+		{"suspend", []tenant.Name{"a"}, []string{"suspend a"}, ""},
+		{"retry", []tenant.Name{"a"}, []string{"migrate a"}, "migrate a --plan"},
+		{"retry", nil, []string{"upgrade --resume"}, ""},
+	} {
+		var got []string
+		all := lines(tui.Request{Verb: test.verb, Tenants: test.tenants})
+		for _, line := range all {
+			got = append(got, strings.Join(line, " "))
+		}
+		require.Equal(t, test.lines, got)
+		require.Equal(t, test.dry, strings.Join(dryRun(all[0]), " "))
+	}
+}
+
+// stand is a program in the place of ours: it says how it was called, and does what a test wants.
+func stand(t *testing.T, does string) *commands {
+	t.Helper()
+	dir := t.TempDir()
+	program := filepath.Join(dir, "tenantctl")
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\necho called \"$@\"\n"+does+"\n"), 0o700)) //nolint:gosec // it is to be run
+	return &commands{program: program, file: "/fleet/tenants.yaml", logs: filepath.Join(dir, "logs"), known: map[string]bool{"migrate": true}}
+}
+
+func (c *commands) only(t *testing.T) tui.Task {
+	t.Helper()
+	tasks := c.Tasks()
+	require.Len(t, tasks, 1)
+	return tasks[0]
+}
+
+func TestATaskIsAProcessOfItsOwn(t *testing.T) {
+	t.Parallel()
+	c := stand(t, "trap 'echo in good order; exit 130' INT\necho begun\nwhile :; do sleep 0.05; done")
+	task, err := c.Do(tui.Request{Verb: "suspend", Tenants: []tenant.Name{"a"}})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return strings.Contains(strings.Join(c.only(t).Lines, "\n"), "begun") }, 10*time.Second, 20*time.Millisecond)
+	session, err := syscall.Getpgid(c.tasks[0].pid)
+	require.NoError(t, err)
+	require.Equal(t, c.tasks[0].pid, session, "what ends the dashboard doesn't reach it")
+	require.False(t, c.only(t).Ended)
+	require.NoError(t, c.Stop(task.ID))
+	require.Eventually(t, func() bool { return c.only(t).Ended }, 10*time.Second, 20*time.Millisecond)
+	ended := c.only(t)
+	require.Equal(t, 130, ended.Code)
+	require.Equal(t, []string{"called suspend a --file /fleet/tenants.yaml --yes --no-input --progress plain", "begun", "in good order"}, ended.Lines)
+	require.ErrorIs(t, c.Stop(task.ID), tenant.ErrNotFound)
+}
+
+func TestSeveralGoOnAfterOneThatFailed(t *testing.T) {
+	t.Parallel()
+	c := stand(t, `[ "$2" != b ] || exit 6`)
+	_, err := c.Do(tui.Request{Verb: "migrate", Tenants: []tenant.Name{"a", "b", "c"}})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return c.only(t).Ended }, 10*time.Second, 20*time.Millisecond)
+	ended := c.only(t)
+	require.Equal(t, 6, ended.Code)
+	require.Equal(t, "tenantctl migrate, one after the other: a b c", ended.Command)
+	require.Len(t, ended.Lines, 3)
+	require.Equal(t, "called migrate c --file /fleet/tenants.yaml --yes --no-input --progress plain", ended.Lines[2])
+}
+
+func TestAPlanIsTheCommandsOwn(t *testing.T) {
+	t.Parallel()
+	c := stand(t, `[ "$2" != b ] || { echo "error: b is refused" >&2; exit 6; }`)
+	plan, err := c.Plan(t.Context(), tui.Request{Verb: "migrate", Tenants: []tenant.Name{"a"}})
+	require.NoError(t, err)
+	require.Equal(t, tui.Plan{Commands: []string{"tenantctl migrate a"}, Text: "called migrate a --plan --file /fleet/tenants.yaml --no-input --no-color --progress none\n"}, plan)
+	_, err = c.Plan(t.Context(), tui.Request{Verb: "migrate", Tenants: []tenant.Name{"b"}})
+	require.ErrorContains(t, err, "b is refused")
+	plan, err = c.Plan(t.Context(), tui.Request{Verb: "complete", Tenants: []tenant.Name{"b"}})
+	require.NoError(t, err, "there is nothing to ask")
+	require.Empty(t, plan.Text)
+	require.Equal(t, "this tenantctl has no command `pause`", c.Missing("pause"))
+	require.Empty(t, c.Missing("migrate"))
+}
+
+func TestLogsAreKeptInBounds(t *testing.T) {
+	t.Parallel()
+	c := stand(t, "")
+	for range keepLogs + 5 {
+		file, err := c.log("migrate")
+		require.NoError(t, err)
+		require.NoError(t, file.Close())
+	}
+	kept, err := os.ReadDir(c.logs)
+	require.NoError(t, err)
+	require.Len(t, kept, keepLogs)
+	long := filepath.Join(c.logs, "long")
+	require.NoError(t, os.WriteFile(long, []byte(strings.Repeat("x", 1<<20)+"\nend\n"), 0o600))
+	lines := tail(long)
+	require.Equal(t, "end", lines[len(lines)-1])
+	require.LessOrEqual(t, len(strings.Join(lines, "")), tailBytes)
+	require.Nil(t, tail(filepath.Join(c.logs, "none")))
+}
+
+func TestADashboardNeedsATerminal(t *testing.T) {
+	t.Parallel()
+	var out, errs strings.Builder
+	require.Equal(t, 3, Main([]string{"dashboard"}, strings.NewReader(""), &out, &errs))
+	require.Contains(t, errs.String(), "the dashboard needs a terminal that moves its cursor")
+	require.Contains(t, errs.String(), "tenantctl status")
+}
