@@ -10,7 +10,7 @@ help: ## Show this help
 
 .PHONY: setup
 setup: ## Install what is missing: PostgreSQL and what tests put beside it, linter (apt-get or Homebrew)
-	@scripts/setup.sh postgres broker pgbouncer redis race lint
+	@scripts/setup.sh postgres broker pgbouncer redis terminal race lint
 
 .PHONY: build
 build: ## Build bin/tenantctl, one static file
@@ -18,12 +18,12 @@ build: ## Build bin/tenantctl, one static file
 
 .PHONY: test
 test: lint ## Run every test on servers of its own; under 15 minutes on two cores
-	@scripts/setup.sh postgres broker pgbouncer redis race
+	@scripts/setup.sh postgres broker pgbouncer redis terminal race
 	scripts/test.sh
 
 .PHONY: race
 race: ## Run every test under the race detector
-	@scripts/setup.sh postgres broker pgbouncer redis race
+	@scripts/setup.sh postgres broker pgbouncer redis terminal race
 	CGO_ENABLED=1 go test -race -p 2 -timeout 60m ./...
 
 .PHONY: lint
@@ -45,6 +45,11 @@ soak: ## Run the long random-fault tests
 demo: build ## Show the product on this machine, and check what it shows
 	@scripts/setup.sh postgres
 	go run ./test/demo
+
+.PHONY: demo-live
+demo-live: build ## The same, and keep it up, to watch by a dashboard in a second terminal
+	@scripts/setup.sh postgres
+	go run ./test/demo -live
 
 .PHONY: generate
 generate: ## Write generated files anew

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -17,8 +18,10 @@ import (
 const patience = 10 * time.Minute
 
 func main() {
+	live := flag.Bool("live", false, "keep everything up at the end, for a dashboard in a second terminal, until Enter")
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := run(ctx)
+	err := run(ctx, *live)
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "\ndemo failed: %v\n", err)
@@ -27,7 +30,7 @@ func main() {
 }
 
 // run sets the stage, plays the acts, and clears everything away whatever happened.
-func run(ctx context.Context) (err error) {
+func run(ctx context.Context, live bool) (err error) {
 	began := time.Now()
 	timed, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -44,7 +47,12 @@ func run(ctx context.Context) (err error) {
 			fmt.Printf("\nThe demo is over: every count was right, nothing is left behind. It took %s.\n", time.Since(began).Round(time.Second))
 		}
 	}()
-	for _, act := range acts() {
+	for i, act := range acts() {
+		if live {
+			if err := s.openDashboard(i == 0); err != nil {
+				return err
+			}
+		}
 		s.heading(act.title)
 		s.say(act.text)
 		if err := act.play(timed, s); err != nil {
@@ -53,6 +61,9 @@ func run(ctx context.Context) (err error) {
 			}
 			return fmt.Errorf("%s: %w", act.title, err)
 		}
+	}
+	if live {
+		return s.stayUp(ctx)
 	}
 	return nil
 }
