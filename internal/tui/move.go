@@ -206,7 +206,7 @@ func (p *movePage) tables(width int) []line {
 		return nil
 	}
 	rows := *p.rows
-	bars := max(min(look.BarWidth, width/3), 8)
+	bars := max(min(look.BarWidth, width-besideBar), 8)
 	parts := []string{fmt.Sprintf("%3.0f%%", 100*rows.Share()), look.Plural(rows.Rows, "row", "rows") + ", " + look.Bytes(rows.Bytes)}
 	if len(rows.Tables) > 1 {
 		parts = append(parts, fmt.Sprintf("%d of %d tables", rows.TablesDone(), len(rows.Tables)))
@@ -231,6 +231,7 @@ func (p *movePage) tables(width int) []line {
 }
 
 const (
+	besideBar = 54 // what stands in a line beside its bar
 	maxTables = 8
 	tableName = 20
 )
