@@ -1,0 +1,111 @@
+package notifications
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"tenantctl/internal/platform/bus"
+	"tenantctl/internal/platform/idempotency"
+	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/platform/service"
+	"tenantctl/internal/stream"
+)
+
+// Service is the name of the service and of its stream.
+const Service = "notifications"
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+//go:embed openapi.yaml
+var description []byte
+
+const withIdempotency = 5
+
+// Serves are the schema versions that the service works with.
+func Serves() service.Range { return service.Range{From: withIdempotency, To: withIdempotency} }
+
+// Stream reads the service's schema migrations.
+func Stream() (*stream.Stream, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return stream.Read(Service, files)
+}
+
+// Options say what the service works with.
+type Options struct {
+	Build     string
+	Authorize *scope.Authorizer
+	Pools     *scope.Pools
+	Broker    *bus.Broker
+	Metrics   *bus.Metrics
+	Mailer    Mailer // nil: there is no mail, and nobody can ask for it
+	// DigestAt is when a daily mail goes out that is due next; nil means at 07:00 UTC.
+	DigestAt func(now time.Time) time.Time
+	// Delays and Attempts are the consumers' own.
+	Delays   []time.Duration
+	Attempts int
+	Ready    func(context.Context) error
+	Log      *slog.Logger
+}
+
+// Notifications is the service: what answers requests, and what listens to events.
+type Notifications struct {
+	*service.Service
+	opts  Options
+	store *scope.Pools
+}
+
+// New makes the service.
+func New(opts Options) (*Notifications, error) {
+	if opts.DigestAt == nil {
+		opts.DigestAt = nextMorning
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	n := &Notifications{opts: opts, store: opts.Pools}
+	writes := idempotency.Writes{Store: opts.Pools, Service: Service, Since: withIdempotency}
+	var err error
+	n.Service, err = service.New(service.Options{
+		Version:     service.Version{Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: Serves()}},
+		Description: description,
+		Handlers: map[string]service.Handler{
+			"listNotifications": n.list, "readNotification": writes.Handler(n.read), "getPreferences": n.getPreferences,
+			"setPreferences": writes.Handler(n.setPreferences), "listTemplates": n.listTemplates, "setTemplate": writes.Handler(n.setTemplate),
+			"deleteTemplate": writes.Handler(n.deleteTemplate),
+		},
+		Authorize: opts.Authorize, Ready: opts.Ready, Log: opts.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if opts.Metrics != nil {
+		err = n.Registry.Register(opts.Metrics)
+	}
+	return n, err
+}
+
+// Listen handles events until ctx ends: those that users are told of, and the service's own about mails to be sent.
+func (n *Notifications) Listen(ctx context.Context) {
+	done := make(chan struct{})
+	go func() { defer close(done); n.consumer("mail", map[string]int{mailReady: 1}, n.send).Run(ctx) }()
+	types := map[string]int{digestDue: 1}
+	for kind := range words {
+		types[kind] = 1
+	}
+	n.consumer(Service, types, n.tell).Run(ctx)
+	<-done
+}
+
+func (n *Notifications) consumer(queue string, types map[string]int, handle func(context.Context, scope.Tx, bus.Message) error) *bus.Consumer {
+	return &bus.Consumer{
+		Broker: n.opts.Broker, Queue: queue, Types: types, Handle: handle, Pools: n.store, Tenants: n.opts.Authorize.Tenants,
+		Delays: n.opts.Delays, Attempts: n.opts.Attempts, Metrics: n.opts.Metrics, Log: n.opts.Log,
+	}
+}
