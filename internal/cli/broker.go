@@ -13,7 +13,7 @@ func (f *Factory) Bus(ctx context.Context) (*bus.Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := bus.Options{CAFile: file.BrokerCA(), Log: f.Log()}
+	opts := bus.Options{CAFile: file.BrokerCA(), Namespace: file.BrokerNamespace(), Log: f.Log()}
 	if reference, given := file.Broker(); given {
 		opts.URL, err = f.resolve(reference)
 	} else {

@@ -21,6 +21,7 @@ import (
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/gateway"
 	"tenantctl/internal/platform/legacy"
+	"tenantctl/internal/platform/notifications"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/platform/users"
@@ -30,7 +31,7 @@ import (
 )
 
 // serviceOrder are the platform's services, each after those that it calls.
-var serviceOrder = []string{users.Service, auth.Service, core.Service, gateway.Service} //nolint:gochecknoglobals // a constant list
+var serviceOrder = []string{users.Service, auth.Service, core.Service, notifications.Service, gateway.Service} //nolint:gochecknoglobals // a constant list
 
 // platform is what the services of one process share.
 type platform struct {
@@ -48,6 +49,7 @@ type platform struct {
 	directory  *scope.Directory
 	broker     *bus.Broker // nil: there is no bus
 	busMetrics *bus.Metrics
+	busShown   bool                        // among the metrics of a service
 	beside     []func(ctx context.Context) // what runs beside the services
 	own        map[string]string           // where this process's services answer, by name
 	legacies   legacies
@@ -104,6 +106,8 @@ func (p *platform) service(ctx context.Context, name string) (made, error) {
 		return p.auth(ctx)
 	case core.Service:
 		return p.core(ctx)
+	case notifications.Service:
+		return p.notifications(ctx)
 	case gateway.Service:
 		return p.gateway(ctx)
 	case legacy.Service:

@@ -2,38 +2,43 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
+	"tenantctl/internal/config"
 	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/notifications"
+	"tenantctl/internal/platform/service"
 	"tenantctl/internal/provision"
+	"tenantctl/internal/tenant"
 )
 
-// publishers are the services that publish events: a process that runs one of them relays.
-var publishers = []string{core.Service} //nolint:gochecknoglobals // a constant list
+// publishers are the services that publish events or listen to them: a process that runs one of them relays.
+var publishers = []string{core.Service, notifications.Service} //nolint:gochecknoglobals // a constant list
 
-// hasBus tells whether tenants.yaml has the bus among its services.
-func (p *platform) hasBus() (bool, error) {
-	file, err := p.f.Config()
-	if err != nil {
-		return false, err
+// hasBuiltin tells whether tenants.yaml has a builtin service among its services.
+func hasBuiltin(file *config.File, name string) bool {
+	return slices.ContainsFunc(file.Streams(), func(s config.Stream) bool { return s.Builtin && s.Name == name })
+}
+
+// runnableServices leave out of "all" what tenants.yaml doesn't have and the others can do without; who asks for it by name is told.
+func runnableServices(file *config.File, services []string) ([]string, error) {
+	if hasBuiltin(file, bus.Service) && hasBuiltin(file, notifications.Service) || !slices.Contains(services, notifications.Service) {
+		return services, nil
 	}
-	for _, s := range file.Streams() {
-		if s.Builtin && s.Name == bus.Service {
-			return true, nil
-		}
+	if !slices.Equal(services, serviceOrder) {
+		return nil, tenant.WithHint(fmt.Errorf("service %s needs %s and %s among the services of %s: %w",
+			notifications.Service, bus.Service, notifications.Service, file.Name(), tenant.ErrInvalid),
+			"add `bus: { migrations: builtin }` and `notifications: { migrations: builtin }` under services:, then `tenantctl apply`")
 	}
-	return false, nil
+	return slices.DeleteFunc(slices.Clone(services), func(name string) bool { return name == notifications.Service }), nil
 }
 
 // openBus connects the process with the broker, where tenants.yaml has the bus and one of the services needs it.
 func (p *platform) openBus(ctx context.Context, services []string) error {
-	has, err := p.hasBus()
-	if err != nil || !has || !slices.ContainsFunc(services, func(name string) bool { return slices.Contains(publishers, name) }) {
-		return err
-	}
 	file, err := p.f.Config()
-	if err != nil {
+	if err != nil || !hasBuiltin(file, bus.Service) || !slices.ContainsFunc(services, func(name string) bool { return slices.Contains(publishers, name) }) {
 		return err
 	}
 	if p.broker, err = p.f.Bus(ctx); err != nil {
@@ -48,6 +53,15 @@ func (p *platform) openBus(ctx context.Context, services []string) error {
 		p.beside = append(p.beside, relay.Run)
 	}
 	return nil
+}
+
+// showBus puts the bus's metrics among those of the process's first service that has to do with it.
+func (p *platform) showBus(s *service.Service) error {
+	if p.busMetrics == nil || p.busShown {
+		return nil
+	}
+	p.busShown = true
+	return s.Registry.Register(p.busMetrics)
 }
 
 // busDSN is how the bus's own login reaches an instance.

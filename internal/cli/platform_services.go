@@ -9,10 +9,12 @@ import (
 	"slices"
 
 	"tenantctl/internal/platform/auth"
+	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/call"
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/gateway"
 	"tenantctl/internal/platform/legacy"
+	"tenantctl/internal/platform/notifications"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/platform/token"
@@ -78,7 +80,38 @@ func (p *platform) core(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	return p.of(core.New(core.Options{Build: p.build, Authorize: authorize, Pools: store, Cache: remembered, Announce: p.broker != nil, Log: p.log}))
+	s, err := core.New(core.Options{Build: p.build, Authorize: authorize, Pools: store, Cache: remembered, Announce: p.broker != nil, Log: p.log})
+	if err != nil {
+		return made{}, err
+	}
+	return p.of(s, p.showBus(s))
+}
+
+func (p *platform) notifications(ctx context.Context) (made, error) {
+	store, err := p.pools(ctx, notifications.Service)
+	if err != nil {
+		return made{}, err
+	}
+	authorize, err := p.authorizer(ctx)
+	if err != nil {
+		return made{}, err
+	}
+	opts := notifications.Options{Build: p.build, Authorize: authorize, Pools: store, Broker: p.broker, Metrics: p.busMetrics, Ready: p.ready, Log: p.log}
+	if !p.settings.Mail.IsZero() {
+		address, err := p.f.resolve(p.settings.Mail)
+		if err != nil {
+			return made{}, err
+		}
+		if opts.Mailer, err = notifications.OpenSMTP(address, p.settings.MailFrom); err != nil {
+			return made{}, err
+		}
+	}
+	n, err := notifications.New(opts)
+	if err != nil {
+		return made{}, err
+	}
+	p.beside = append(p.beside, n.Listen)
+	return p.of(n.Service, p.showBus(n.Service))
 }
 
 // gateway makes the gateway, with the platform's services behind it and a user's own that say where they answer.
@@ -92,9 +125,11 @@ func (p *platform) gateway(ctx context.Context) (made, error) {
 		return made{}, err
 	}
 	var backends []gateway.Backend
-	for name, described := range map[string]func() ([]service.Operation, error){
-		users.Service: users.Operations, auth.Service: auth.Operations, core.Service: core.Operations,
-	} {
+	behind := map[string]func() ([]service.Operation, error){users.Service: users.Operations, auth.Service: auth.Operations, core.Service: core.Operations}
+	if hasBuiltin(file, bus.Service) && hasBuiltin(file, notifications.Service) {
+		behind[notifications.Service] = notifications.Operations
+	}
+	for name, described := range behind {
 		operations, err := described()
 		if err != nil {
 			return made{}, err

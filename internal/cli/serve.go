@@ -36,6 +36,9 @@ With several of them, or "all", the gateway answers at --listen and the others a
 A service that runs by itself finds the others by services.NAME.url in tenants.yaml, or by what they wrote into the control database
 (` + "`tenantctl services`" + ` shows it).
 
+With bus and notifications among the services of tenants.yaml, events go through RabbitMQ: the one of broker.url, or a private one of this
+machine. "all" leaves notifications out where they aren't there.
+
 "all" leaves out ` + legacy.Service + `: the old monolith, over one client's own database (legacy.dsn), with the platform's API as far as that schema goes. The
 gateway finds it by legacy.url, or by what it wrote into the control database.
 
@@ -99,6 +102,13 @@ func chosenServices(args []string) ([]string, error) {
 
 func runServe(ctx context.Context, opts *serveOptions) error {
 	f := opts.Factory
+	file, err := f.Config()
+	if err != nil {
+		return err
+	}
+	if opts.Services, err = runnableServices(file, opts.Services); err != nil {
+		return err
+	}
 	p, err := newPlatform(ctx, f, opts)
 	if err != nil {
 		return err

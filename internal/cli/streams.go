@@ -10,6 +10,7 @@ import (
 	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/legacy"
+	"tenantctl/internal/platform/notifications"
 	"tenantctl/internal/platform/users"
 	"tenantctl/internal/stream"
 	"tenantctl/internal/tenant"
@@ -19,7 +20,8 @@ import (
 func builtins() map[string]func() (*stream.Stream, error) {
 	return map[string]func() (*stream.Stream, error){
 		users.Service: users.Stream, auth.Service: auth.Stream, core.Service: core.Stream, legacy.Service: legacy.Stream,
-		bus.Service: bus.Stream,
+		notifications.Service: notifications.Stream,
+		bus.Service:           bus.Stream,
 	}
 }
 
@@ -28,7 +30,7 @@ func builtinStream(service string) (*stream.Stream, error) {
 	read, found := builtins()[service]
 	if !found {
 		return nil, tenant.WithHint(&invalidUsage{fmt.Sprintf("service %q has no builtin migrations", service)},
-			"the builtin services are: "+strings.Join([]string{bus.Service, users.Service, auth.Service, core.Service}, ", ")+"; for a service of your own write `migrations: ./folder`")
+			"the builtin services are: "+strings.Join([]string{bus.Service, users.Service, auth.Service, core.Service, notifications.Service}, ", ")+"; for a service of your own write `migrations: ./folder`")
 	}
 	return read()
 }

@@ -45,13 +45,16 @@ type broker struct {
 	_       struct{}   `oneof:"url,urlFile"`
 	URL     brokerURL  `yaml:"url" doc:"Address of RabbitMQ: ${VAR}, or amqp://user:${VAR}@host:5672/vhost."`
 	URLFile secretFile `yaml:"urlFile" doc:"File that holds the address; relative to this file."`
-	CAFile  string     `yaml:"caFile" doc:"File with the certificates that the server's is signed by, for amqps://; relative to this file. Default: those that the system trusts."`
+	// Namespace keeps apart platforms that share a server.
+	Namespace string `yaml:"namespace" pattern:"^[a-z0-9][a-z0-9_.-]*$" expect:"a-z, 0-9, dots, hyphens and underscores" doc:"Begins the name of everything on the server. Default: tenantctl."`
+	CAFile    string `yaml:"caFile" doc:"File with the certificates that the server's is signed by, for amqps://; relative to this file. Default: those that the system trusts."`
 }
 
 type platform struct {
 	Domain  string         `yaml:"domain" pattern:"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$" expect:"a domain such as example.com" doc:"Hosts TENANT.DOMAIN name their tenant. Default: localhost."`
 	TLS     *tlsFiles      `yaml:"tls" doc:"What the address of --listen answers with. Without it: plain HTTP. Renewed files are taken up by themselves."`
 	CA      string         `yaml:"ca" doc:"File of certificates (PEM) that are believed, besides the system's, when services call one another, a client's own application or a tenant's; relative to this file."`
+	Mail    *mailServer    `yaml:"mail" doc:"The mail server. Without it, users are told of events in the application only."`
 	Redis   *redis         `yaml:"redis" doc:"The cache that all processes of core share. Without it nothing is cached."`
 	Proxies []network      `yaml:"proxies" unique:"true" doc:"Networks from which X-Forwarded-For is believed when failed log-ins are counted: those of gateways on other machines. Default: this machine."`
 	Limits  platformLimits `yaml:"limits" doc:"What each process may use."`
@@ -60,6 +63,13 @@ type platform struct {
 type tlsFiles struct {
 	Cert string `yaml:"cert" required:"true" doc:"File of the certificate and those between it and its authority (PEM); relative to this file."`
 	Key  string `yaml:"key" required:"true" doc:"File of its private key (PEM); relative to this file."`
+}
+
+type mailServer struct {
+	_       struct{}   `oneof:"url,urlFile"`
+	URL     mailURL    `yaml:"url" doc:"Address of the mail server: ${VAR}, or smtp://user:${VAR}@host:587; smtps:// with TLS from the first byte."`
+	URLFile secretFile `yaml:"urlFile" doc:"File that holds the address; relative to this file."`
+	From    string     `yaml:"from" required:"true" pattern:"^([^<>@]+<[^<>@ ]+@[^<>@ ]+>|[^<>@ ]+@[^<>@ ]+)$" expect:"a mail address such as \"Shop <shop@example.com>\"" doc:"Sender of the mails."`
 }
 
 type redis struct {

@@ -116,6 +116,7 @@ func (e *effective) broker() {
 		return
 	}
 	e.secret(at("broker"), "url", url)
+	e.add(e.file.BrokerNamespace(), at("broker", "namespace"))
 	e.add(e.file.BrokerCA(), at("broker", "caFile"))
 }
 

@@ -220,6 +220,14 @@ func (f *File) BrokerCA() string {
 	return f.relative(f.doc.Broker.CAFile)
 }
 
+// BrokerNamespace begins the names on the broker; "" is the usual one.
+func (f *File) BrokerNamespace() string {
+	if f.doc.Broker == nil {
+		return ""
+	}
+	return f.doc.Broker.Namespace
+}
+
 // KeysDir is the folder of the keys that sign tokens.
 func (f *File) KeysDir() string { return f.relative(first(f.doc.KeysDir, defaultKeys)) }
 

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"net/netip"
 	"strings"
 	"time"
@@ -15,6 +14,8 @@ type Platform struct {
 	Domain    string
 	Cert, Key string // files; "" is plain HTTP
 	CA        string // file; "" is the system's own authorities
+	Mail      Secret // address of the mail server; zero: no mail is sent
+	MailFrom  string
 	Redis     Secret // zero: nothing is cached
 	Proxies   []netip.Prefix
 	Limits    PlatformLimits
@@ -39,6 +40,12 @@ func (f *File) Platform() Platform {
 	}
 	if declared.CA != "" {
 		p.CA = f.relative(declared.CA)
+	}
+	if m := declared.Mail; m != nil {
+		p.Mail, p.MailFrom = m.URL.Secret, m.From
+		if m.URL.IsZero() {
+			p.Mail = m.URLFile.in(f.dir)
+		}
 	}
 	if r := declared.Redis; r != nil {
 		p.Redis = r.URL.Secret
@@ -67,6 +74,10 @@ func (e *effective) platform() {
 	e.add(p.Cert, in.key("tls", "cert"))
 	e.add(p.Key, in.key("tls", "key"))
 	e.add(p.CA, in.key("ca"))
+	if !p.Mail.IsZero() {
+		e.secret(in.key("mail"), "url", p.Mail)
+		e.add(p.MailFrom, in.key("mail", "from"))
+	}
 	if !p.Redis.IsZero() {
 		e.secret(in.key("redis"), "url", p.Redis)
 	}
@@ -110,17 +121,26 @@ func (n *network) describe() *schemaNode {
 	return &schemaNode{Type: "string", Pattern: "^[0-9a-fA-F:.]+/[0-9]{1,3}$", Examples: []any{"10.0.0.0/8"}}
 }
 
+// mailURL is the address of a mail server.
+type mailURL struct{ Secret }
+
+func (s *mailURL) parse(text string, in spot) error {
+	return s.parseAddress(text, in, s.wants(), "smtp://", "smtps://")
+}
+
+func (s *mailURL) wants() string {
+	return "the address of a mail server: ${SMTP_URL}, or smtp://user:${SMTP_PASSWORD}@host:587"
+}
+
+func (s *mailURL) describe() *schemaNode {
+	return &schemaNode{Type: "string", Pattern: `^([$][{]|smtps?://)`, Not: &schemaNode{Pattern: literalPassword}, Examples: []any{"${SMTP_URL}"}}
+}
+
 // redisURL is the address of Redis.
 type redisURL struct{ Secret }
 
 func (s *redisURL) parse(text string, in spot) error {
-	if err := s.Secret.parse(text, in); err != nil {
-		return err
-	}
-	if !strings.HasPrefix(text, "${") && !strings.HasPrefix(text, "redis://") && !strings.HasPrefix(text, "rediss://") {
-		return errors.New("expected " + s.wants())
-	}
-	return nil
+	return s.parseAddress(text, in, s.wants(), "redis://", "rediss://")
 }
 
 func (s *redisURL) wants() string {

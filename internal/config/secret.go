@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"tenantctl/internal/postgres"
@@ -174,17 +175,22 @@ func (s *secretFile) describe() *schemaNode {
 	return &schemaNode{Type: "string", Not: &schemaNode{Pattern: "://"}, Examples: []any{"secrets/shared-1.dsn"}}
 }
 
+// parseAddress reads the address of a server that is spoken to by one of some schemes.
+func (s *Secret) parseAddress(text string, in spot, wants string, schemes ...string) error {
+	if err := s.parse(text, in); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(append(schemes, "${"), func(scheme string) bool { return strings.HasPrefix(text, scheme) }) {
+		return nil
+	}
+	return errors.New("expected " + wants) // the text may be a secret
+}
+
 // brokerURL is the address of RabbitMQ.
 type brokerURL struct{ Secret }
 
 func (s *brokerURL) parse(text string, in spot) error {
-	if err := s.Secret.parse(text, in); err != nil {
-		return err
-	}
-	if !strings.HasPrefix(text, "${") && !strings.HasPrefix(text, "amqp://") && !strings.HasPrefix(text, "amqps://") {
-		return errors.New("expected " + s.wants())
-	}
-	return nil
+	return s.parseAddress(text, in, s.wants(), "amqp://", "amqps://")
 }
 
 func (s *brokerURL) wants() string {

@@ -14,6 +14,7 @@ import (
 
 	"tenantctl/internal/platform/auth"
 	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/notifications"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/platform/users"
 )
@@ -37,7 +38,7 @@ func victim(s *stage) map[string]string {
 func operations(t *testing.T) []service.Operation {
 	t.Helper()
 	var all []service.Operation
-	for _, described := range []func() ([]service.Operation, error){users.Operations, auth.Operations, core.Operations} {
+	for _, described := range []func() ([]service.Operation, error){users.Operations, auth.Operations, core.Operations, notifications.Operations} {
 		operations, err := described()
 		require.NoError(t, err)
 		all = append(all, operations...)

@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,11 +44,12 @@ const password = "correct horse battery"
 
 func newStage(t *testing.T, tenants ...string) *stage {
 	t.Helper()
-	text := "services: { users: { migrations: builtin }, auth: { migrations: builtin }, core: { migrations: builtin } }\ntenants:\n"
+	text := "services: { bus: {}, users: {}, auth: {}, core: {}, notifications: {} }\ntenants:\n"
 	for _, name := range tenants {
 		text += "  " + name + ": {}\n"
 	}
-	s := openStage(t, text)
+	text = "broker: { url: \"${AMQP_URL}\", namespace: " + strings.ToLower(rand.Text()) + " }\n" + text
+	s := openStage(t, text, "AMQP_URL="+localtest.Broker(t).URL())
 	s.tenantctl("", "provision", "--all")
 	s.serve("all")
 	for _, name := range tenants {

@@ -72,7 +72,9 @@ func setup(t *testing.T, mailer notifications.Mailer, names ...tenant.Name) *bun
 	b.url = server.URL
 	relay := bus.NewRelay(bus.RelayOptions{
 		Broker: b.broker, Instance: fleet.Instance, RolePrefix: b.Prefix, Poll: 5 * time.Millisecond, Log: log,
-		DSN: func(ctx context.Context) (string, error) { return b.Login(bus.Service)(ctx, scope.Cell{Cell: "shared"}) },
+		DSN: func(ctx context.Context) (string, error) {
+			return b.Login(bus.Service)(ctx, scope.Cell{Cell: "shared"})
+		},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{}, 2)

@@ -82,12 +82,6 @@ func New(opts Options) (*Notifications, error) {
 		},
 		Authorize: opts.Authorize, Ready: opts.Ready, Log: opts.Log,
 	})
-	if err != nil {
-		return nil, err
-	}
-	if opts.Metrics != nil {
-		err = n.Registry.Register(opts.Metrics)
-	}
 	return n, err
 }
 

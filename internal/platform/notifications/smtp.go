@@ -130,9 +130,15 @@ func (s *SMTP) message(m Mail) []byte {
 	_, domain, _ := strings.Cut(s.from.Address, "@")
 	var out bytes.Buffer
 	for _, header := range [][2]string{
-		{"From", s.from.String()}, {"To", (&mail.Address{Address: m.To}).String()}, {"Subject", mime.QEncoding.Encode("utf-8", m.Subject)},
-		{"Date", time.Now().Format(time.RFC1123Z)}, {"Message-ID", "<" + m.ID + "@" + domain + ">"}, {"MIME-Version", "1.0"},
-		{"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "quoted-printable"}, {"Auto-Submitted", "auto-generated"},
+		{"From", s.from.String()},
+		{"To", (&mail.Address{Address: m.To}).String()},
+		{"Subject", mime.QEncoding.Encode("utf-8", m.Subject)},
+		{"Date", time.Now().Format(time.RFC1123Z)},
+		{"Message-ID", "<" + m.ID + "@" + domain + ">"},
+		{"MIME-Version", "1.0"},
+		{"Content-Type", "text/plain; charset=utf-8"},
+		{"Content-Transfer-Encoding", "quoted-printable"},
+		{"Auto-Submitted", "auto-generated"},
 	} {
 		out.WriteString(header[0] + ": " + header[1] + "\r\n")
 	}

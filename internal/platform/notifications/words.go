@@ -20,7 +20,7 @@ type text struct {
 var words = map[string]text{ //nolint:gochecknoglobals // a constant table
 	"order.placed":    {"Order {id} was placed", "Customer {customer_code} ordered for {total} {currency}."},
 	"order.shipped":   {"Order {id} was shipped", "The order of customer {customer_code} for {total} {currency} is on its way."},
-	"order.cancelled": {"Order {id} was canceled", "The order of customer {customer_code} for {total} {currency} was canceled."}, //nolint:misspell // as core spells it
+	"order.cancelled": {"Order {id} was canceled", "The order of customer {customer_code} for {total} {currency} was canceled."},
 	"invoice.issued":  {"Invoice {number} was issued", "Customer {customer_code} is to pay {net} {currency} net."},
 	"invoice.paid":    {"Invoice {number} was paid", "Customer {customer_code} paid {net} {currency} net."},
 }
