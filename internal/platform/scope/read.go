@@ -35,10 +35,7 @@ func (p *Pools) Read(ctx context.Context, t Tenant, queue func(*pgx.Batch)) erro
 func (h *held) read(ctx context.Context, t Tenant, begin begin, queue func(*pgx.Batch)) (begun bool, err error) {
 	batch, set := &pgx.Batch{}, false
 	batch.Queue("begin read only").Exec(func(pgconn.CommandTag) error { begun = true; return nil })
-	for _, setting := range begin.settings {
-		batch.Queue(setting)
-	}
-	batch.QueuedQueries[len(batch.QueuedQueries)-1].Exec(func(pgconn.CommandTag) error { set = true; return nil })
+	batch.Queue(begin.take()).Exec(func(pgconn.CommandTag) error { set = true; return nil })
 	queue(batch)
 	batch.Queue("rollback")
 	err = h.SendBatch(ctx, batch).Close()
