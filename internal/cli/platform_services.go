@@ -296,7 +296,7 @@ func (p *platform) authorizer(ctx context.Context) (*scope.Authorizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &scope.Authorizer{Tenants: p.directory, Verifier: verifier, Domain: p.domain}, nil
+	return &scope.Authorizer{Tenants: p.directory, Verifier: token.Remember(verifier), Domain: p.domain}, nil
 }
 
 // keys are what auth signs with.

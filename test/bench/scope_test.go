@@ -150,7 +150,7 @@ func newScopeStage(b *testing.B) *scopeStage {
 		require.NoError(b, err)
 		s.tokens = append(s.tokens, raw)
 	}
-	s.people = &scope.Authorizer{Tenants: directory, Verifier: s.keys}
+	s.people = &scope.Authorizer{Tenants: directory, Verifier: token.Remember(s.keys)}
 	s.readers(b)
 	return s
 }

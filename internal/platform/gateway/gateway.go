@@ -94,7 +94,7 @@ func New(opts Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		Options: opts, table: table,
-		authorize: &scope.Authorizer{Tenants: opts.Directory, Verifier: &remembering{Verifier: opts.Verifier, now: time.Now}, Domain: opts.Domain},
+		authorize: &scope.Authorizer{Tenants: opts.Directory, Verifier: token.Remember(opts.Verifier), Domain: opts.Domain},
 		buffer:    newBuffer(opts.Hold), rate: limit.NewRate(limit.RateOptions{}),
 		slots: limit.NewSlots(opts.Concurrent, opts.Concurrent), streams: limit.NewSlots(opts.Streams, 0),
 		wake: make(chan struct{}, 1), leaving: make(chan struct{}),

@@ -1,4 +1,4 @@
-package gateway
+package token
 
 import (
 	"context"
@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"tenantctl/internal/platform/token"
 )
 
 // counting is a Verifier that knows one key, until it is withdrawn.
@@ -18,12 +16,12 @@ type counting struct {
 	expires   time.Time
 }
 
-func (c *counting) Verify(_ context.Context, raw string, use token.Use) (token.Claims, error) {
+func (c *counting) Verify(_ context.Context, raw string, use Use) (Claims, error) {
 	c.asked++
-	if c.withdrawn || raw == "bad" || use != token.Access {
-		return token.Claims{}, token.ErrInvalid
+	if c.withdrawn || raw == "bad" || use != Access {
+		return Claims{}, ErrInvalid
 	}
-	return token.Claims{Login: raw, Expires: c.expires}, nil
+	return Claims{Login: raw, Expires: c.expires}, nil
 }
 
 func TestRemembering(t *testing.T) {
@@ -33,7 +31,7 @@ func TestRemembering(t *testing.T) {
 	v := &remembering{Verifier: source, now: func() time.Time { return now }}
 	good := func(raw string, asked int) {
 		t.Helper()
-		claims, err := v.Verify(t.Context(), raw, token.Access)
+		claims, err := v.Verify(t.Context(), raw, Access)
 		require.NoError(t, err)
 		require.Equal(t, raw, claims.Login, "another token's claims")
 		require.Equal(t, asked, source.asked)
@@ -41,11 +39,11 @@ func TestRemembering(t *testing.T) {
 	good("a", 1)
 	good("a", 1)
 	good("b", 2)
-	_, err := v.Verify(t.Context(), "a", token.Refresh)
-	require.ErrorIs(t, err, token.ErrInvalid, "good for one use, it is for another")
+	_, err := v.Verify(t.Context(), "a", Refresh)
+	require.ErrorIs(t, err, ErrInvalid, "good for one use, it is for another")
 	for range 2 {
-		_, err := v.Verify(t.Context(), "bad", token.Access)
-		require.ErrorIs(t, err, token.ErrInvalid)
+		_, err := v.Verify(t.Context(), "bad", Access)
+		require.ErrorIs(t, err, ErrInvalid)
 	}
 	require.Equal(t, 5, source.asked, "a bad token is remembered")
 	now = now.Add(rememberFor - 1)
@@ -54,8 +52,8 @@ func TestRemembering(t *testing.T) {
 	good("a", 6)
 	source.withdrawn = true
 	now = now.Add(rememberFor)
-	_, err = v.Verify(t.Context(), "a", token.Access)
-	require.ErrorIs(t, err, token.ErrInvalid, "a withdrawn key is believed for ever")
+	_, err = v.Verify(t.Context(), "a", Access)
+	require.ErrorIs(t, err, ErrInvalid, "a withdrawn key is believed for ever")
 
 	source.withdrawn, source.expires = false, now.Add(time.Second)
 	good("short", 8)
@@ -63,7 +61,7 @@ func TestRemembering(t *testing.T) {
 	good("short", 9) // asked anew: whether it is still good isn't ours to say
 	for i := range 3 * rememberMost {
 		source.expires = now.Add(time.Hour)
-		_, err := v.Verify(t.Context(), fmt.Sprint(i), token.Access)
+		_, err := v.Verify(t.Context(), fmt.Sprint(i), Access)
 		require.NoError(t, err)
 	}
 	require.LessOrEqual(t, len(v.recent)+len(v.remaining), 2*rememberMost)
