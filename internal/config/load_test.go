@@ -67,7 +67,7 @@ func TestFolderNamesBothPlacesOfADouble(t *testing.T) {
 		b + ":5:1: defaults: given twice; the first is at " + a + ":2:1",
 		b + ":6:1: control: given twice; the first is at " + a + ":3:1",
 		c + ":3:3: tenants.y: given twice; the first is at " + a + ":6:3",
-		c + ":3:8: tenants.y.shade: unknown key; known keys: instance, schema, ring, state, services, limits, legacy, upstream, move",
+		c + ":3:8: tenants.y.shade: unknown key; known keys: instance, schema, ring, state, services, limits, legacy, upstream, move, deletion",
 	}, strings.Split(problems.Error(), "\n"))
 }
 
