@@ -36,7 +36,8 @@ What can be done at the command line can be done from there: x shows what the te
 given, and why the rest can't. Every action shows first what it would do; what can't be taken back wants the tenant's name typed.
 An action is a run of tenantctl of its own: it goes on when the dashboard is closed. With --readonly there is only seeing.
 
-It needs 60 columns and 16 rows, and asks the control database only, twice a second.`,
+It needs 60 columns and 16 rows. It asks the control database twice a second; instances and services it asks only for what a page shows
+of them, and does without where they don't answer.`,
 		Example: `  tenantctl dashboard
   tenantctl dashboard client-x
   tenantctl dashboard --readonly`,

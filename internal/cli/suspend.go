@@ -161,7 +161,7 @@ func (w *stateWork) override(ctx context.Context, to tenant.State, reason string
 		}
 		return err
 	}
-	if reconcile.Overridden(w.Status, reconcile.OverrideState) == string(to) && reason == "" {
+	if w.Status.Overridden(reconcile.OverrideState) == string(to) && reason == "" {
 		return nil
 	}
 	return w.records.SetOverride(ctx, registry.Override{

@@ -20,7 +20,7 @@ const untilComplete = "complete"
 // as it may just now.
 func (v *view) moves(t reconcile.Tenant) bool {
 	move, asked := v.file.Move(t.Name)
-	if !asked || !t.Spec.Legacy || t.Desired() != tenant.Active || t.Status == nil || reconcile.Overridden(t.Status, reconcile.OverrideMove) == "off" {
+	if !asked || !t.Spec.Legacy || t.Desired() != tenant.Active || t.Status == nil || t.Status.Overridden(reconcile.OverrideMove) == "off" {
 		return false
 	}
 	if t.Status.Route == tenant.RoutePlatform {

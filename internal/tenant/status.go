@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -33,6 +34,19 @@ type Status struct {
 	Created    time.Time  `json:"created"`
 	Updated    time.Time  `json:"updated"`
 	Operation  *Operation `json:"operation,omitempty"` // the newest one that isn't finished
+}
+
+// Overridden is the value of an override of a tenant, "" where there is none. They are kept as kind=value, kind=value.
+func (s *Status) Overridden(kind string) string {
+	if s == nil {
+		return ""
+	}
+	for _, pair := range strings.Split(s.Override, ", ") {
+		if value, found := strings.CutPrefix(pair, kind+"="); found {
+			return value
+		}
+	}
+	return ""
 }
 
 // OperationState is where an operation stands.

@@ -79,8 +79,8 @@ func verbs() []verb {
 		{"upgrade", "U", "bring its schema to the versions of tenants.yaml", "Runs the migration files that are missing, in waves, within the budget", false, refuseUpgrade},
 		{"suspend", "S", "take its service away; its data stay", "No service can log in for it any more; R gives the service back", false, refuseSuspend},
 		{"resume", "R", "give it its service back", "Services can log in for it again; an override that suspended it is lifted", false, refuseResume},
-		{"pause", "Z", "have the operator leave it alone", "The operator changes nothing about it until it is unpaused", false, refuseAbsent},
-		{"unpause", "O", "have the operator look after it again", "The operator goes on where the declaration and the tenant differ", false, refuseAbsent},
+		{"pause", "Z", "have the operator leave it alone", "The operator changes nothing about it until it is unpaused; what is under way is brought to its end", false, refusePause},
+		{"unpause", "O", "have the operator look after it again", "The operator goes on where the declaration and the tenant differ", false, refuseUnpause},
 		{"retry", "T", "try again what failed: its move, or the last rollout", "Goes on where it stopped; what is done isn't done again", false, refuseRetry},
 	}
 }
@@ -94,9 +94,19 @@ func busyText(t *Tenant) string {
 	return ""
 }
 
-func refuseAbsent(t *Tenant) string {
-	if t.State == Absent {
-		return "nothing was made of it yet"
+// pauseKind is the override by which the operator leaves a tenant alone.
+const pauseKind = "pause"
+
+func refusePause(t *Tenant) string {
+	if t.Overridden(pauseKind) != "" {
+		return "it is paused already"
+	}
+	return ""
+}
+
+func refuseUnpause(t *Tenant) string {
+	if t.Overridden(pauseKind) == "" {
+		return "it isn't paused by its name"
 	}
 	return ""
 }

@@ -67,6 +67,12 @@ func TestADisabledActionSaysWhy(t *testing.T) {
 	b.sees("migrate: migrate is under way by bob@ops pid 4711")
 	b.press("esc", "Z")
 	b.sees("pause: this tenantctl has no command `pause`")
+	fleet := aFleet()
+	require.Empty(t, refusePause(&fleet[7]), "another override is no pause")
+	require.NotEmpty(t, refuseUnpause(&fleet[7]))
+	fleet[7].Override += ", pause=on"
+	require.Equal(t, "it is paused already", refusePause(&fleet[7]))
+	require.Empty(t, refuseUnpause(&fleet[7]))
 	b.write(":resume client-001")
 	b.press("enter")
 	b.sees("resume: it is active already")

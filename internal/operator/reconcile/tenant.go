@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"fmt"
-	"strings"
 
 	"tenantctl/internal/config"
 	"tenantctl/internal/tenant"
@@ -33,7 +32,7 @@ func (t Tenant) State() tenant.State {
 
 // Desired is the state that a tenant is to have: what was set by hand, else what is declared.
 func (t Tenant) Desired() tenant.State {
-	if byHand := Overridden(t.Status, OverrideState); byHand != "" {
+	if byHand := t.Status.Overridden(OverrideState); byHand != "" {
 		return tenant.State(byHand)
 	}
 	return t.Spec.State
@@ -58,19 +57,6 @@ func (t Tenant) Operation() *tenant.Operation {
 		return nil
 	}
 	return t.Status.Operation
-}
-
-// Overridden is the value of an override of a tenant, "" where there is none. A status has them as kind=value, kind=value.
-func Overridden(s *tenant.Status, kind string) string {
-	if s == nil {
-		return ""
-	}
-	for _, pair := range strings.Split(s.Override, ", ") {
-		if value, found := strings.CutPrefix(pair, kind+"="); found {
-			return value
-		}
-	}
-	return ""
 }
 
 // Fleet joins what is declared with what is recorded, both in order of names.
