@@ -69,9 +69,9 @@ func BenchmarkResync(b *testing.B) {
 	b.ReportMetric(float64(after.HeapSys)/(1<<20), "MB-heap")
 }
 
-// BenchmarkNewTenants makes 500 tenants by the operator, and as many by provision: both with four workers.
+// BenchmarkNewTenants makes 100 tenants by the operator, and as many by provision: both with four workers.
 func BenchmarkNewTenants(b *testing.B) {
-	const tenants = 500
+	const tenants = 100
 	made := func(prefix string) []tenant.Name {
 		names := make([]tenant.Name, tenants)
 		for i := range names {
