@@ -159,7 +159,7 @@ func (f *Factory) statusTable(w io.Writer, p output.Printer, items []statusItem)
 		Style(string(tenant.RouteHold), terminal.Yellow).Style(string(absent), terminal.Dim)
 	for _, item := range items {
 		state := string(item.State)
-		if item.Status.Overridden(reconcile.OverrideState) != "" {
+		if item.Overridden(reconcile.OverrideState) != "" {
 			state += " (by hand)"
 		}
 		if !item.Declared {
