@@ -137,6 +137,15 @@ func (l *link) cutAfter(ctx context.Context) (done func() bool) {
 	return context.AfterFunc(ctx, func() { _ = l.socket.Close() })
 }
 
+// setupTimeout is how long a session may take to begin: a broker that has just started answers for queues that have no leader yet,
+// or doesn't answer.
+const setupTimeout = 15 * time.Second
+
+// setUp closes the socket unless what it returns is called in time.
+func (l *link) setUp() (done func() bool) {
+	return time.AfterFunc(setupTimeout, func() { _ = l.socket.Close() }).Stop
+}
+
 // close says goodbye, if the broker listens, and hangs up.
 func (l *link) close() {
 	_ = l.CloseDeadline(time.Now().Add(closeTimeout)) // it may be closed, or not listen

@@ -98,6 +98,7 @@ func (c *Consumer) session(ctx context.Context, up func()) error {
 		return err
 	}
 	defer out.close()
+	begun := in.setUp()
 	s := &consuming{Consumer: c, in: in, out: out, over: make(chan struct{})}
 	ch, err := s.prepare(ctx)
 	if err != nil {
@@ -108,6 +109,7 @@ func (c *Consumer) session(ctx context.Context, up func()) error {
 	if err != nil {
 		return fmt.Errorf("consume: %w", err)
 	}
+	begun()
 	up()
 	s.work(ctx, deliveries)
 	if ctx.Err() != nil {

@@ -29,6 +29,7 @@ func (r *relaying) sendAgain(ctx context.Context, types []string) error {
 // hear reads what consumers have told. It is acknowledged when it is done.
 func (r *relaying) hear(ctx context.Context) error {
 	defer r.cutAfter(ctx)()
+	defer r.setUp()()
 	ch, err := r.channel(ctx)
 	if err != nil {
 		return err

@@ -140,6 +140,7 @@ func (r *Relay) open(ctx context.Context) (*pgxpool.Pool, error) {
 // prepare makes what the relay needs on the broker. Where its own queue isn't there the broker is new, or has lost what it had:
 // all that was sent is sent again, which consumers that had it already notice.
 func (r *relaying) prepare(ctx context.Context) error {
+	defer r.setUp()()
 	n := r.Broker.names
 	ch, err := r.channel(ctx)
 	if err != nil {

@@ -37,6 +37,7 @@ func (b *Broker) openSender(ctx context.Context, purpose string) (*sender, error
 	if err != nil {
 		return nil, err
 	}
+	defer l.setUp()()
 	s := &sender{link: l}
 	blocked := l.NotifyBlocked(make(chan amqp.Blocking, 1))
 	go func() {
