@@ -21,6 +21,11 @@ func ofRollouts(point pause.Name) bool {
 	return strings.HasPrefix(string(point), "upgrade.") || strings.HasPrefix(string(point), "stream.")
 }
 
+// Moments of the platform's services.
+func ofServices(point pause.Name) bool {
+	return strings.HasPrefix(string(point), "bus.") || strings.HasPrefix(string(point), "jobs.")
+}
+
 // shops is a fleet of tenants at version 1 of a service, whose versions 2 to 4 are there. Each version counts itself, so that one
 // that is applied twice shows.
 type shops struct {

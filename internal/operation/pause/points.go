@@ -48,6 +48,12 @@ const (
 	// A parked message is in two queues.
 	BusReplayed Name = "bus.parking.replayed"
 
+	// A worker: jobs taken and not begun; the work isn't committed; it is, and nobody here knows; the same of a checkpoint.
+	JobTaken      Name = "jobs.taken"
+	JobWorked     Name = "jobs.worked"
+	JobCompleted  Name = "jobs.completed"
+	JobCheckpoint Name = "jobs.checkpoint"
+
 	CopyChunkStreamed  Name = "copy.chunk.streamed"
 	CopyChunkMarked    Name = "copy.chunk.marked"
 	CopyChunkCommitted Name = "copy.chunk.committed"
@@ -62,6 +68,7 @@ func All() []Name {
 		StreamMarkedDirty, StreamStatementRan, StreamMessageSent,
 		BusRelayRead, BusRelaySent, BusRelayMarked, BusRelayCommitted, BusLossTold, BusSentAgain,
 		BusHandled, BusHandledCommitted, BusDiverted, BusReplayed,
+		JobTaken, JobWorked, JobCompleted, JobCheckpoint,
 		CopyChunkStreamed, CopyChunkMarked, CopyChunkCommitted,
 	}
 }

@@ -1,0 +1,1 @@
+drop table schedule, line, share, job;

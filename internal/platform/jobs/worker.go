@@ -1,0 +1,361 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tenantctl/internal/operation/pause"
+	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/tenant"
+)
+
+// Tenants are what a worker hears of tenants; scope.Directory implements it.
+type Tenants interface {
+	All() []scope.Tenant
+}
+
+// Options say what a worker works on.
+type Options struct {
+	Queue    string // the service whose jobs it does
+	Instance string
+	// DSN is how the queue's own login reaches the instance. It is asked for each connection, since passwords are rotated.
+	DSN     func(ctx context.Context) (string, error)
+	Pools   *scope.Pools // of the service
+	Tenants Tenants
+	Kinds   []Kind
+	Slots   int           // how many jobs are done at once; 0 means 8
+	Poll    time.Duration // how often an empty queue is looked at; 0 means 50 ms
+	Lease   time.Duration // after which the jobs of a worker that died are done by another; 0 means 30 s
+	// Slice is how long a long job runs before it gives way at a checkpoint, where others wait; 0 means 2 s.
+	Slice time.Duration
+	// Attempts is after how many failures a job has failed; 0 means 8.
+	Attempts int
+	// Pause is how long a job waits after its first failure, and twice as long after each further one; 0 means 5 s.
+	Pause time.Duration
+	// Keep is how long what has ended can be looked at; 0 means a week.
+	Keep    time.Duration
+	Metrics *Metrics
+	Log     *slog.Logger
+}
+
+const (
+	defaultSlots    = 8
+	defaultPoll     = 50 * time.Millisecond
+	defaultLease    = 30 * time.Second
+	defaultSlice    = 2 * time.Second
+	defaultAttempts = 8
+	defaultPause    = 5 * time.Second
+	longestPause    = time.Hour
+	defaultKeep     = 7 * 24 * time.Hour
+	defaultTimeout  = time.Hour
+	tidyEvery       = time.Second
+	// drainTimeout is how long jobs may still run when the worker is told to end; then they go back to the queue.
+	drainTimeout  = 10 * time.Second
+	finishTimeout = 5 * time.Second
+	workerConns   = 4
+	// longShare is the part of the slots that long jobs can take.
+	longShare = 0.75
+)
+
+func (o *Options) defaults() {
+	set := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	set(&o.Poll, defaultPoll)
+	set(&o.Lease, defaultLease)
+	set(&o.Slice, defaultSlice)
+	set(&o.Pause, defaultPause)
+	set(&o.Keep, defaultKeep)
+	if o.Slots == 0 {
+		o.Slots = defaultSlots
+	}
+	if o.Attempts == 0 {
+		o.Attempts = defaultAttempts
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Worker does a queue's jobs on one instance. Any number of them may run.
+type Worker struct {
+	Options
+	kinds map[string]Kind
+	queue *queue
+
+	crowded atomic.Bool   // the last look left jobs in line
+	freed   chan struct{} // a slot is free
+	running sync.WaitGroup
+
+	mutex sync.Mutex
+	tasks map[string]*running // by job
+}
+
+// running is a job that is being done.
+type running struct {
+	claimed
+	kind   Kind
+	cancel context.CancelCauseFunc
+}
+
+// NewWorker makes a worker.
+func NewWorker(opts Options) (*Worker, error) {
+	opts.defaults()
+	kinds := map[string]Kind{}
+	for _, k := range opts.Kinds {
+		if _, twice := kinds[k.Name]; twice {
+			return nil, fmt.Errorf("kind of jobs %q is there twice: %w", k.Name, tenant.ErrInvalid)
+		}
+		kinds[k.Name] = k
+	}
+	return &Worker{Options: opts, kinds: kinds, freed: make(chan struct{}, 1), tasks: map[string]*running{}}, nil
+}
+
+// Run works until ctx ends; then jobs that run may finish for a while, and what doesn't goes back to the queue. A server that is
+// away is waited for.
+func (w *Worker) Run(ctx context.Context) error {
+	pool, err := w.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	w.queue = &queue{pool: pool, name: w.Queue, worker: rand.Text(), lease: w.Lease}
+	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	keeping, done := context.WithCancel(context.WithoutCancel(ctx))
+	var keeper sync.WaitGroup
+	keeper.Go(func() { w.keepLeases(keeping) })
+	w.loop(ctx, work)
+	w.drain(stop)
+	done()
+	keeper.Wait()
+	return nil
+}
+
+func (w *Worker) open(ctx context.Context) (*pgxpool.Pool, error) {
+	dsn, err := w.DSN(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("connection string of the jobs on %s isn't valid", w.Instance) // the parser's text may quote the password
+	}
+	config.MaxConns = workerConns
+	config.ConnConfig.RuntimeParams["application_name"] = "tenantctl/jobs/" + w.Queue
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the jobs of %s: %w", w.Instance, err)
+	}
+	return pool, nil
+}
+
+// loop takes jobs while there are slots.
+func (w *Worker) loop(ctx, work context.Context) {
+	var tidied time.Time
+	for ctx.Err() == nil {
+		if time.Since(tidied) >= tidyEvery {
+			w.tidy(ctx)
+			tidied = time.Now()
+		}
+		full, err := w.take(ctx, work)
+		if err != nil && ctx.Err() == nil {
+			w.Log.WarnContext(ctx, "take jobs", "queue", w.Queue, "instance", w.Instance, "error", err)
+		}
+		w.wait(ctx, full, err)
+	}
+}
+
+// wait waits for a slot where all are taken, else for jobs to come.
+func (w *Worker) wait(ctx context.Context, full bool, failed error) {
+	pause := w.Poll
+	if failed != nil {
+		pause = max(w.Poll, time.Second)
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	freed := w.freed
+	if !full || failed != nil {
+		freed = nil // there was nothing left to take
+	}
+	select {
+	case <-ctx.Done():
+	case <-freed:
+	case <-timer.C:
+	}
+}
+
+// take takes what there is room for, and tells whether there may be more than that.
+func (w *Worker) take(ctx, work context.Context) (full bool, err error) {
+	room := w.room()
+	if room.slots == 0 {
+		return true, nil
+	}
+	list, err := w.queue.claim(ctx, room)
+	if err != nil {
+		return false, err
+	}
+	full = len(list) == room.slots
+	w.crowded.Store(full)
+	pause.Point(ctx, pause.JobTaken)
+	for _, c := range list {
+		w.start(work, c)
+	}
+	return full, nil
+}
+
+// room is what this worker has room for.
+func (w *Worker) room() wanted {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	long := 0
+	for _, r := range w.tasks {
+		if r.kind.Length == Long {
+			long++
+		}
+	}
+	room := wanted{slots: w.Slots - len(w.tasks), long: max(0, max(1, int(float64(w.Slots)*longShare))-long), kinds: []string{}, longKinds: []string{}}
+	for _, name := range slices.Sorted(maps.Keys(w.kinds)) {
+		isLong := w.kinds[name].Length == Long
+		if isLong {
+			room.longKinds = append(room.longKinds, name)
+		}
+		if !isLong || room.long > 0 {
+			room.kinds = append(room.kinds, name)
+		}
+	}
+	return room
+}
+
+// start does a job beside the others.
+func (w *Worker) start(work context.Context, c claimed) {
+	w.Metrics.began(w.Queue, c)
+	kind := w.kinds[c.Kind]
+	timeout := kind.Timeout
+	if timeout == 0 {
+		timeout = defaultTimeout
+	}
+	ctx, cancel := context.WithCancelCause(work)
+	ctx, stop := context.WithTimeout(ctx, timeout)
+	w.mutex.Lock()
+	w.tasks[c.ID] = &running{claimed: c, kind: kind, cancel: cancel}
+	w.mutex.Unlock()
+	w.running.Go(func() {
+		defer w.release(c.ID)
+		defer cancel(nil)
+		defer stop()
+		w.do(ctx, kind, c)
+	})
+}
+
+func (w *Worker) release(id string) {
+	w.mutex.Lock()
+	delete(w.tasks, id)
+	w.mutex.Unlock()
+	select {
+	case w.freed <- struct{}{}:
+	default:
+	}
+}
+
+// drain lets jobs finish for a while.
+func (w *Worker) drain(stop context.CancelCauseFunc) {
+	timer := time.AfterFunc(drainTimeout, func() { stop(errEnding) })
+	defer timer.Stop()
+	w.running.Wait()
+}
+
+// tidy does what comes up every second. What fails is done the next time.
+func (w *Worker) tidy(ctx context.Context) {
+	err := errors.Join(w.queue.setShares(ctx, w.shares()), w.queue.tidy(ctx, w.Attempts, w.Keep), w.queue.schedule(ctx))
+	if err != nil && ctx.Err() == nil {
+		w.Log.WarnContext(ctx, "tidy the queue", "queue", w.Queue, "instance", w.Instance, "error", err)
+	}
+}
+
+// shares are what each tenant of the instance may have.
+func (w *Worker) shares() []share {
+	var list []share
+	for _, t := range w.Tenants.All() {
+		role, err := t.Role(w.Queue)
+		if t.Instance != w.Instance || !t.Has(w.Queue) || err != nil {
+			continue
+		}
+		list = append(list, share{role: role, weight: float64(max(t.Limits.Weight, 1)), most: max(t.Limits.Jobs, 1), open: served(t)})
+	}
+	return list
+}
+
+// served tells whether a tenant's jobs are done now. Those of one that is suspended, or whose rows are on the move, wait.
+func served(t scope.Tenant) bool { return t.State == tenant.Active && t.Route == tenant.RoutePlatform }
+
+// tenantOf finds whose a role is.
+func (w *Worker) tenantOf(role string) (scope.Tenant, error) {
+	for _, t := range w.Tenants.All() {
+		if t.Instance != w.Instance {
+			continue
+		}
+		if of, err := t.Role(w.Queue); err == nil && of == role {
+			return t, nil
+		}
+	}
+	return scope.Tenant{}, fmt.Errorf("the tenant of role %q: %w", role, tenant.ErrNotFound)
+}
+
+// keepLeases renews what this worker has, and ends what isn't its any more.
+func (w *Worker) keepLeases(ctx context.Context) {
+	ticker := time.NewTicker(min(w.Lease/3, 2*time.Second))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		before := w.attempts()
+		mine, err := w.queue.keep(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				w.Log.WarnContext(ctx, "renew leases", "queue", w.Queue, "instance", w.Instance, "error", err)
+			}
+			continue
+		}
+		w.mutex.Lock()
+		for id, attempt := range before {
+			task, held := w.tasks[id], mine[id]
+			switch {
+			case task == nil || task.Attempt != attempt:
+			case held.attempt != attempt:
+				task.cancel(ErrLost)
+			case held.cancel:
+				task.cancel(errCancelled)
+			}
+		}
+		w.mutex.Unlock()
+	}
+}
+
+func (w *Worker) attempts() map[string]int {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	attempts := make(map[string]int, len(w.tasks))
+	for id, r := range w.tasks {
+		attempts[id] = r.Attempt
+	}
+	return attempts
+}
