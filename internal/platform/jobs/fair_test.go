@@ -18,14 +18,14 @@ import (
 func TestAFloodWaitsForItself(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "flood", "quiet")
-	b.submit(t, "flood", 200, jobs.Request{Kind: "k"})
+	b.submit(t, "flood", 60, jobs.Request{Kind: "k"})
 	late := b.submit(t, "quiet", 2, jobs.Request{Kind: "k"})
 	order := &record{}
 	b.worker(t, func(o *jobs.Options) { o.Slots = 1 }, order.kind("k", jobs.Short))
 	b.becomes(t, "quiet", late[1], jobs.Done)
 	done := order.of()
 	require.LessOrEqual(t, slices.Index(done, tenant.Name("quiet")), 1, "%v", done)
-	require.Eventually(t, func() bool { return len(order.of()) == 202 }, patience, tick, "and all of them are done")
+	require.Eventually(t, func() bool { return len(order.of()) == 62 }, patience, tick, "and all of them are done")
 }
 
 // In a queue in which everybody has enough to do each gets by its weight.
@@ -71,8 +71,8 @@ func TestThePastIsThePast(t *testing.T) {
 	b := setup(t, "old", "new")
 	order := &record{}
 	b.worker(t, func(o *jobs.Options) { o.Slots = 1 }, order.kind("k", jobs.Short))
-	b.submit(t, "old", 100, jobs.Request{Kind: "k"})
-	require.Eventually(t, func() bool { return len(order.of()) == 100 }, patience, tick)
+	b.submit(t, "old", 40, jobs.Request{Kind: "k"})
+	require.Eventually(t, func() bool { return len(order.of()) == 40 }, patience, tick)
 	b.known.set("old", tenant.Suspended) // both lines are filled before anything is taken
 	b.known.set("new", tenant.Suspended)
 	require.Eventually(t, func() bool { return b.Text(t, `select count(*)::text from jobs.share where open`) == "0" }, patience, tick)
@@ -80,8 +80,8 @@ func TestThePastIsThePast(t *testing.T) {
 	b.submit(t, "new", 10, jobs.Request{Kind: "k"})
 	b.known.set("old", tenant.Active)
 	b.known.set("new", tenant.Active)
-	require.Eventually(t, func() bool { return len(order.of()) == 120 }, patience, tick)
-	after := order.of()[100:]
+	require.Eventually(t, func() bool { return len(order.of()) == 60 }, patience, tick)
+	after := order.of()[40:]
 	olds := 0
 	for _, name := range after[:10] {
 		if name == "old" {
@@ -121,11 +121,11 @@ func TestLimits(t *testing.T) {
 	require.Equal(t, int32(2), most.Load())
 }
 
-// The line is as long as there are tenants at work: a thousand of them wait as fairly as two.
+// The line is as long as there are tenants at work: many wait as fairly as two.
 func TestManyTenants(t *testing.T) {
 	t.Parallel()
 	var names []tenant.Name
-	for i := range 40 {
+	for i := range 12 {
 		names = append(names, tenant.Name(fmt.Sprintf("t-%02d", i)))
 	}
 	b := setup(t, names...)
@@ -134,9 +134,9 @@ func TestManyTenants(t *testing.T) {
 	}
 	order := &record{}
 	b.worker(t, func(o *jobs.Options) { o.Slots = 4 }, order.kind("k", jobs.Short))
-	require.Eventually(t, func() bool { return len(order.of()) == 800 }, patience, tick)
+	require.Eventually(t, func() bool { return len(order.of()) == 240 }, patience, tick)
 	first := map[tenant.Name]int{}
-	for _, name := range order.of()[:400] {
+	for _, name := range order.of()[:120] {
 		first[name]++
 	}
 	for _, name := range names {

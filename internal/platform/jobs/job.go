@@ -79,7 +79,7 @@ func Submit(ctx context.Context, tx scope.Tx, r Request) (id string, err error) 
 	}
 	err = tx.QueryRow(ctx, `insert into jobs.job (id, queue, kind, arguments, cost, due_at, traceparent, state)
 		select gen_random_uuid(), $1, $2, $3::jsonb, $4, coalesce($5, now()), nullif($6, ''), case when $5 > now() then 'scheduled'
-			when (select count(*) from (select from jobs.job where queue = $1 and role = current_user and state in ('ready', 'running') limit $7) as line) < $7 then 'new'
+			when (select count(*) from (select from jobs.job where queue = $1 and role = current_user and state in ('new', 'ready', 'running') limit $7) as line) < $7 then 'new'
 			else 'backlog' end
 		returning id::text`, r.Queue, r.Kind, string(arguments), r.Cost, due, r.Trace, inLine).Scan(&id)
 	if err != nil {

@@ -99,7 +99,7 @@ func (q *queue) locked(ctx context.Context, fill func(b *pgx.Batch)) error {
 func (q *queue) claim(ctx context.Context, w wanted) (list []claimed, err error) {
 	err = q.locked(ctx, func(b *pgx.Batch) {
 		b.Queue(admit(freshNewSQL), q.name, inLine)
-		b.Queue(claimSQL, q.name, w.slots, q.worker, q.lease.Seconds(), w.kinds, w.longKinds, w.long).Query(func(rows pgx.Rows) (err error) {
+		b.Queue(claimSQL, q.name, w.slots, q.worker, q.lease.Seconds(), w.kinds, w.longKinds, w.long, inLine).Query(func(rows pgx.Rows) (err error) {
 			list, err = pgx.CollectRows(rows, pgx.RowToStructByName[claimed])
 			return err
 		})

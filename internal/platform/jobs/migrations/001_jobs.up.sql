@@ -36,7 +36,7 @@ create table job (
 -- over, what may go. None has what another has.
 create index job_new_idx on job (queue, number) where state = 'new';
 create index job_line_idx on job (queue, place) where state = 'ready';
-create index job_of_tenant_in_line_idx on job (queue, role, place) where state in ('ready', 'running');
+create index job_of_tenant_in_line_idx on job (queue, role, place) where state in ('new', 'ready', 'running');
 create index job_backlog_idx on job (queue, role, number) where state = 'backlog';
 create index job_scheduled_idx on job (queue, due_at) where state = 'scheduled';
 create index job_running_idx on job (queue, role) where state = 'running';

@@ -1,0 +1,304 @@
+package bench_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"tenantctl/internal/platform/core"
+	jobqueue "tenantctl/internal/platform/jobs"
+	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/stream"
+	"tenantctl/internal/tenant"
+	fleets "tenantctl/test/fleet"
+)
+
+const (
+	quietTenants = 20
+	floodFactor  = 100 // times what all quiet ones submit
+	jobTime      = 2 * time.Millisecond
+	jobSlots     = 8
+	backlog      = 3000 // jobs that a contest with a plain queue is about
+	dwellBar     = 2.0
+	jainBar      = 0.95
+	fifoBar      = 1 / 0.9 // in time
+)
+
+// BenchmarkJobs is a queue of 20 quiet tenants, each with a job a second, and one that floods it.
+func BenchmarkJobs(b *testing.B) {
+	for b.Loop() {
+		seconds := max(scaled(b, 15), 3)
+		q := newQueueStage(b)
+		stop := q.work()
+		alone := q.submitted(func() { q.everySecond(seconds, q.quiet[:1]) }, q.quiet[:1])
+		calm := q.submitted(func() { q.everySecond(seconds, q.quiet) }, q.quiet)
+		var flooded time.Time
+		crowded := q.submitted(func() {
+			q.flood(seconds)
+			q.everySecond(seconds, q.quiet)
+			flooded = time.Now()
+		}, q.quiet)
+		q.drained()
+		recovery := time.Since(flooded)
+		stop()
+		fmt.Printf("\n  dwell of quiet tenants, median and p99: alone %s, all of them %s, beside a flood %s; the flood's backlog was done %.1f s after it\n",
+			alone, calm, crowded, recovery.Seconds())
+		announce(b, "quiet-dwell-p99/alone", calm.p99/alone.p99, dwellBar)
+		announce(b, "flooded-dwell-p99/quiet", crowded.p99/calm.p99, dwellBar)
+		jain := q.jain()
+		b.ReportMetric(jain, "jain")
+		verdict := ""
+		if jain < jainBar {
+			verdict = " MISSED"
+		}
+		fmt.Printf("Jain index of ten tenants with unequal backlogs %.3f (bar %.2f)%s\n", jain, jainBar, verdict)
+		compete(b, "fair", []func() laps{
+			func() laps { return laps{"fair": q.fair()} },
+			func() laps { return laps{"fifo": q.fifo()} },
+		}, bar{"fifo", fifoBar})
+	}
+}
+
+// queueStage is a fleet with a queue.
+type queueStage struct {
+	*fleets.Fleet
+	b         *testing.B
+	pools     *scope.Pools
+	directory *scope.Directory
+	quiet     []tenant.Name
+}
+
+const flooder = tenant.Name("flood")
+
+func newQueueStage(b *testing.B) *queueStage {
+	b.Helper()
+	ofCore, err := core.Stream()
+	require.NoError(b, err)
+	ofJobs, err := jobqueue.Stream()
+	require.NoError(b, err)
+	q := &queueStage{b: b, Fleet: fleets.New(b, fleets.Options{Server: newServer(b), Streams: []*stream.Stream{ofCore, ofJobs}})}
+	for i := range quietTenants {
+		q.quiet = append(q.quiet, tenant.Name(fmt.Sprintf("q%d", i)))
+	}
+	q.Provision(b, append([]tenant.Name{flooder}, q.quiet...)...)
+	q.pools, q.directory = q.Pools(b, scope.PoolOptions{Service: core.Service, MaxConns: 2 * jobSlots, Share: 2 * jobSlots}), q.Directory(b)
+	q.Exec(b, `create table fifo (id bigint generated always as identity primary key, tenant text not null, done boolean not null default false);
+		create index on fifo (id) where not done; grant select, update on fifo to public`)
+	return q
+}
+
+// generous lets each tenant have as many jobs at once as there are slots.
+type generous struct{ *scope.Directory }
+
+func (g generous) All() []scope.Tenant {
+	all := g.Directory.All()
+	for i := range all {
+		all[i].Limits = tenant.Limits{Jobs: jobSlots, Weight: 1}
+	}
+	return all
+}
+
+// handle is what each job does: a little time and a row.
+func handle(ctx context.Context, tx scope.Tx) error {
+	time.Sleep(jobTime)
+	_, err := tx.Exec(ctx, `insert into customers (code, name) values (gen_random_uuid()::text, 'x')`)
+	return err
+}
+
+// work runs a worker until it is stopped.
+func (q *queueStage) work() (stop func()) {
+	q.b.Helper()
+	w, err := jobqueue.NewWorker(jobqueue.Options{
+		Queue: core.Service, Instance: fleets.Instance, Pools: q.pools, Tenants: generous{q.directory}, Slots: jobSlots,
+		DSN: func(ctx context.Context) (string, error) {
+			return q.Login(jobqueue.Service)(ctx, scope.Cell{Cell: "shared"})
+		},
+		Kinds: []jobqueue.Kind{{Name: "k", Length: jobqueue.Short, Do: func(ctx context.Context, task *jobqueue.Task) error {
+			return task.Complete(ctx, func(ctx context.Context, tx scope.Tx) (any, error) { return nil, handle(ctx, tx) })
+		}}},
+	})
+	require.NoError(q.b, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	return func() { cancel(); require.NoError(q.b, <-done) }
+}
+
+func (q *queueStage) submit(name tenant.Name, n int) {
+	t, err := q.directory.Tenant(name)
+	require.NoError(q.b, err)
+	require.NoError(q.b, q.pools.Tx(context.Background(), t, func(ctx context.Context, tx scope.Tx) error {
+		for range n {
+			if _, err := jobqueue.Submit(ctx, tx, jobqueue.Request{Queue: core.Service, Kind: "k"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// everySecond has each of some tenants submit a job a second, spread over it.
+func (q *queueStage) everySecond(seconds int, names []tenant.Name) {
+	ticker := time.NewTicker(time.Second / time.Duration(len(names)))
+	defer ticker.Stop()
+	for i := range seconds * len(names) {
+		<-ticker.C
+		q.submit(names[i%len(names)], 1)
+	}
+}
+
+// flood begins to submit, in transactions of a hundred.
+func (q *queueStage) flood(seconds int) {
+	const batch = 100
+	times := seconds * quietTenants * floodFactor / batch
+	ticker := time.NewTicker(time.Duration(seconds) * time.Second / time.Duration(times))
+	go func() {
+		defer ticker.Stop()
+		for range times {
+			<-ticker.C
+			q.submit(flooder, batch)
+		}
+	}()
+}
+
+// dwell is how long jobs waited, in seconds.
+type dwell struct{ median, p99 float64 }
+
+func (d dwell) String() string { return fmt.Sprintf("%.0f and %.0f ms", 1000*d.median, 1000*d.p99) }
+
+// submitted runs something and tells how long the jobs of some tenants waited that it submitted.
+func (q *queueStage) submitted(run func(), names []tenant.Name) (d dwell) {
+	q.b.Helper()
+	var since time.Time
+	require.NoError(q.b, q.Root.QueryRow(context.Background(), `select clock_timestamp()`).Scan(&since))
+	run()
+	roles := make([]string, len(names))
+	for i, name := range names {
+		t, err := q.directory.Tenant(name)
+		require.NoError(q.b, err)
+		roles[i], err = t.Role(core.Service)
+		require.NoError(q.b, err)
+	}
+	require.Eventually(q.b, func() bool {
+		var left int
+		err := q.Root.QueryRow(context.Background(), `select count(*) from jobs.job where role = any($1) and finished_at is null`, roles).Scan(&left)
+		return err == nil && left == 0
+	}, time.Minute, 10*time.Millisecond)
+	require.NoError(q.b, q.Root.QueryRow(context.Background(), `select percentile_cont(0.5) within group (order by waited), percentile_cont(0.99) within group (order by waited)
+		from (select extract(epoch from started_at - created_at)::float8 as waited from jobs.job where role = any($1) and created_at >= $2) as j`, roles, since).Scan(&d.median, &d.p99))
+	return d
+}
+
+// drained waits until nothing is left to do.
+func (q *queueStage) drained() {
+	q.b.Helper()
+	require.Eventually(q.b, func() bool {
+		var left bool
+		err := q.Root.QueryRow(context.Background(), `select exists (select from jobs.job where finished_at is null)`).Scan(&left)
+		return err == nil && !left
+	}, 10*time.Minute, 10*time.Millisecond)
+}
+
+// jain is how evenly ten tenants are served who all have enough to do, though some have ten times as much as others.
+func (q *queueStage) jain() float64 {
+	q.b.Helper()
+	const least, served = 100, 600
+	q.Exec(q.b, `truncate jobs.job`)
+	names := q.quiet[:10]
+	for i, name := range names {
+		q.submit(name, least*(1+i))
+	}
+	stop := q.work()
+	q.drained()
+	stop()
+	rows, err := q.Root.Query(context.Background(), `select count(*)::float8 from (select role from jobs.job order by started_at limit $1) as first group by role`, served)
+	require.NoError(q.b, err)
+	counts, err := pgx.CollectRows(rows, pgx.RowTo[float64])
+	require.NoError(q.b, err)
+	sum, squares := 0.0, 0.0
+	for _, n := range counts {
+		sum, squares = sum+n, squares+n*n
+	}
+	return sum * sum / (float64(len(names)) * squares)
+}
+
+// fair does a backlog of all tenants in our queue.
+func (q *queueStage) fair() time.Duration {
+	q.b.Helper()
+	q.Exec(q.b, `truncate jobs.job`)
+	for _, name := range append(slices.Clone(q.quiet), flooder) {
+		q.submit(name, scaled(q.b, backlog)/(quietTenants+1))
+	}
+	began := time.Now()
+	stop := q.work()
+	q.drained()
+	elapsed := time.Since(began)
+	stop()
+	return elapsed
+}
+
+// fifo does the same backlog first come, first served, as many at once: each takes the oldest that nobody has, and marks it done
+// in the transaction of its work.
+func (q *queueStage) fifo() time.Duration {
+	q.b.Helper()
+	names := append(slices.Clone(q.quiet), flooder)
+	q.Exec(q.b, `truncate fifo`)
+	for _, name := range names {
+		_, err := q.Root.Exec(context.Background(), `insert into fifo (tenant) select $1 from generate_series(1, $2)`, string(name), scaled(q.b, backlog)/(quietTenants+1))
+		require.NoError(q.b, err)
+	}
+	tenants := map[string]scope.Tenant{}
+	for _, t := range q.directory.All() {
+		tenants[string(t.Name)] = t
+	}
+	todo := q.fetch()
+	var workers sync.WaitGroup
+	began := time.Now()
+	for range jobSlots {
+		workers.Go(func() {
+			for job := range todo {
+				require.NoError(q.b, q.pools.Tx(context.Background(), tenants[job.tenant], func(ctx context.Context, tx scope.Tx) error {
+					if _, err := tx.Exec(ctx, `update public.fifo set done = true where id = $1`, job.id); err != nil {
+						return err
+					}
+					return handle(ctx, tx)
+				}))
+			}
+		})
+	}
+	workers.Wait()
+	return time.Since(began)
+}
+
+type fifoJob struct {
+	id     int64
+	tenant string
+}
+
+// fetch hands out the backlog, as many at a time as there are slots.
+func (q *queueStage) fetch() <-chan fifoJob {
+	todo := make(chan fifoJob)
+	go func() {
+		defer close(todo)
+		for last := int64(0); ; {
+			rows, err := q.Root.Query(context.Background(), `select id, tenant from fifo where not done and id > $1 order by id limit $2 for update skip locked`, last, jobSlots)
+			require.NoError(q.b, err)
+			list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (j fifoJob, err error) { return j, row.Scan(&j.id, &j.tenant) })
+			require.NoError(q.b, err)
+			if len(list) == 0 {
+				return
+			}
+			for _, job := range list {
+				todo <- job
+				last = job.id
+			}
+		}
+	}()
+	return todo
+}
