@@ -48,10 +48,10 @@ func (w *Worker) end(ctx, work context.Context, c claimed, err error, took time.
 	// What was used counts: a job that gave way stands as far behind as it took.
 	used := max(took.Seconds(), 0.001)
 	switch permanently := (*permanent)(nil); {
-	case errors.Is(cause, errCancelled):
-		outcome, e = "cancelled", ending{state: Cancelled}
-	case errors.Is(err, ErrLost) && w.cancelled(ctx, c):
-		outcome, e = "cancelled", ending{state: Cancelled}
+	case errors.Is(cause, errCanceled):
+		outcome, e = "canceled", ending{state: Canceled}
+	case errors.Is(err, ErrLost) && w.canceled(ctx, c):
+		outcome, e = "canceled", ending{state: Canceled}
 	case errors.Is(err, ErrLost) || errors.Is(cause, ErrLost):
 		return "lost"
 	case errors.Is(err, ErrYield):
@@ -75,8 +75,8 @@ func (w *Worker) end(ctx, work context.Context, c claimed, err error, took time.
 	return outcome
 }
 
-// cancelled tells whether the job is still this attempt's, but was cancelled.
-func (w *Worker) cancelled(ctx context.Context, c claimed) bool {
+// canceled tells whether the job is still this attempt's, but was canceled.
+func (w *Worker) canceled(ctx context.Context, c claimed) bool {
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
 	var is bool

@@ -26,11 +26,11 @@ const (
 	Running   State = "running"
 	Done      State = "done"
 	Failed    State = "failed"
-	Cancelled State = "cancelled"
+	Canceled  State = "canceled"
 )
 
 // Ended tells whether nothing more comes.
-func (s State) Ended() bool { return s == Done || s == Failed || s == Cancelled }
+func (s State) Ended() bool { return s == Done || s == Failed || s == Canceled }
 
 // Request asks for a job.
 type Request struct {
@@ -125,9 +125,9 @@ func Cancel(ctx context.Context, tx scope.Tx, queue, id string) (Job, error) {
 	if !uuidPattern.MatchString(id) {
 		return Job{}, fmt.Errorf("job %q: %w", id, tenant.ErrNotFound)
 	}
-	_, err := tx.Exec(ctx, `update jobs.job set cancel = true, state = case when state = 'running' then state else 'cancelled' end,
+	_, err := tx.Exec(ctx, `update jobs.job set cancel = true, state = case when state = 'running' then state else 'canceled' end,
 			finished_at = case when state = 'running' then null else now() end
-		where id = $1::uuid and queue = $2 and role = current_user and state not in ('done', 'failed', 'cancelled')`, id, queue)
+		where id = $1::uuid and queue = $2 and role = current_user and state not in ('done', 'failed', 'canceled')`, id, queue)
 	if err != nil {
 		return Job{}, fmt.Errorf("cancel job %s: %w", id, err)
 	}

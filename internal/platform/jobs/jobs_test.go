@@ -130,7 +130,7 @@ func TestCancel(t *testing.T) {
 		return job
 	}
 	waiting := b.submit(t, "a", 1, jobs.Request{Kind: "wait"})[0]
-	require.Equal(t, jobs.Cancelled, cancel(waiting).State)
+	require.Equal(t, jobs.Canceled, cancel(waiting).State)
 
 	begun, over := make(chan struct{}), make(chan error, 1)
 	b.worker(t, func(o *jobs.Options) { o.Lease = 300 * time.Millisecond }, jobs.Kind{Name: "wait", Length: jobs.Short, Do: func(ctx context.Context, _ *jobs.Task) error {
@@ -139,23 +139,23 @@ func TestCancel(t *testing.T) {
 		over <- context.Cause(ctx)
 		return ctx.Err()
 	}}, jobs.Kind{Name: "deaf", Length: jobs.Short, Do: func(ctx context.Context, task *jobs.Task) error {
-		require.Eventually(t, func() bool { return b.get(t, "a", task.ID).State == jobs.Running && cancelled(t, b, task.ID) }, patience, tick)
+		require.Eventually(t, func() bool { return b.get(t, "a", task.ID).State == jobs.Running && canceled(t, b, task.ID) }, patience, tick)
 		return task.Complete(context.WithoutCancel(ctx), nil)
 	}})
 	running := b.submit(t, "a", 1, jobs.Request{Kind: "wait"})[0]
 	<-begun
 	require.Equal(t, jobs.Running, cancel(running).State)
 	require.ErrorIs(t, <-over, jobs.ErrLost)
-	b.becomes(t, "a", running, jobs.Cancelled)
-	require.Equal(t, jobs.Cancelled, cancel(running).State, "what has ended stays")
+	b.becomes(t, "a", running, jobs.Canceled)
+	require.Equal(t, jobs.Canceled, cancel(running).State, "what has ended stays")
 
 	deaf := b.submit(t, "a", 1, jobs.Request{Kind: "deaf"})[0]
 	b.becomes(t, "a", deaf, jobs.Running)
 	cancel(deaf)
-	b.becomes(t, "a", deaf, jobs.Cancelled)
+	b.becomes(t, "a", deaf, jobs.Canceled)
 }
 
-func cancelled(t *testing.T, b *bundle, id string) (is bool) {
+func canceled(t *testing.T, b *bundle, id string) (is bool) {
 	t.Helper()
 	require.NoError(t, b.in(t, "a", func(ctx context.Context, tx scope.Tx) error {
 		return tx.QueryRow(ctx, `select cancel from jobs.job where id = $1::uuid`, id).Scan(&is)

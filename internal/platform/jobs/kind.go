@@ -35,12 +35,12 @@ type permanent struct{ error }
 func (p *permanent) Unwrap() error { return p.error }
 
 var (
-	// ErrLost is an attempt whose job is somebody else's by now, or was cancelled: nothing that it does may be kept.
+	// ErrLost is an attempt whose job is somebody else's by now, or was canceled: nothing that it does may be kept.
 	ErrLost = errors.New("the job isn't this attempt's any more")
 	// ErrYield is what Task.Checkpoint returns when the job is to give way. Handlers pass it on.
 	ErrYield = errors.New("the job gives way to others")
-	// errCancelled is the cause of a context whose job was cancelled.
-	errCancelled = fmt.Errorf("cancelled: %w", ErrLost)
+	// errCanceled is the cause of a context whose job was canceled.
+	errCanceled = fmt.Errorf("canceled: %w", ErrLost)
 	// errEnding is the cause of a context whose worker ends.
 	errEnding = errors.New("the worker ends")
 )

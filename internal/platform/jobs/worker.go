@@ -343,7 +343,7 @@ func (w *Worker) keepLeases(ctx context.Context) {
 			case held.attempt != attempt:
 				task.cancel(ErrLost)
 			case held.cancel:
-				task.cancel(errCancelled)
+				task.cancel(errCanceled)
 			}
 		}
 		w.mutex.Unlock()

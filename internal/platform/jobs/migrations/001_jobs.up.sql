@@ -2,7 +2,7 @@
 -- tenants' roles: nobody else may use the schema. They add jobs, see and cancel their own, and write what came of them.
 --
 -- States: new (just submitted), backlog (behind the line, since its tenant has enough in it), ready (in line, at its place),
--- scheduled (not before due_at), running, and the ends done, failed, cancelled.
+-- scheduled (not before due_at), running, and the ends done, failed, canceled.
 create table job (
     id          uuid primary key,
     number      bigint           not null generated always as identity,
@@ -11,7 +11,7 @@ create table job (
     kind        text             not null check (length(kind) between 1 and 100),
     arguments   jsonb            not null default '{}' check (octet_length(arguments::text) <= 262144),
     cost        double precision not null check (cost > 0 and cost < 'infinity'),
-    state       text             not null check (state in ('new', 'backlog', 'ready', 'scheduled', 'running', 'done', 'failed', 'cancelled')),
+    state       text             not null check (state in ('new', 'backlog', 'ready', 'scheduled', 'running', 'done', 'failed', 'canceled')),
     place       double precision,
     due_at      timestamptz      not null default now(),
     attempt     integer          not null default 0,
@@ -29,7 +29,7 @@ create table job (
     finished_at timestamptz,
     constraint job_in_line_has_a_place check (place is not null or state not in ('ready', 'running')),
     constraint job_running_has_a_lease check ((state = 'running') = (leased_to is not null)),
-    constraint job_that_ended_has_a_time check ((state in ('done', 'failed', 'cancelled')) = (finished_at is not null))
+    constraint job_that_ended_has_a_time check ((state in ('done', 'failed', 'canceled')) = (finished_at is not null))
 ) with (fillfactor = 70);
 
 -- One for each question: what came in, what is in line, what each tenant has in line or behind it, what is due, whose lease is
