@@ -48,7 +48,7 @@ func (p *platform) openBus(ctx context.Context, services []string) error {
 	for _, instance := range file.Instances() {
 		relay := bus.NewRelay(bus.RelayOptions{
 			Broker: p.broker, Instance: instance.Name, RolePrefix: instance.RolePrefix, Metrics: p.busMetrics, Log: p.log,
-			DSN: func(ctx context.Context) (string, error) { return p.busDSN(ctx, instance.Name) },
+			DSN: func(ctx context.Context) (string, error) { return p.sharedDSN(ctx, instance.Name, bus.Service) },
 		})
 		p.beside = append(p.beside, relay.Run)
 	}
@@ -64,13 +64,13 @@ func (p *platform) showBus(s *service.Service) error {
 	return s.Registry.Register(p.busMetrics)
 }
 
-// busDSN is how the bus's own login reaches an instance.
-func (p *platform) busDSN(ctx context.Context, instance string) (string, error) {
+// sharedDSN is how the login reaches an instance with which a service works on what all tenants share.
+func (p *platform) sharedDSN(ctx context.Context, instance, service string) (string, error) {
 	provisioner, err := p.provisioner(ctx, instance)
 	if err != nil {
 		return "", err
 	}
-	login, err := provisioner.Login(provision.SharedCell, bus.Service)
+	login, err := provisioner.Login(provision.SharedCell, service)
 	if err != nil {
 		return "", err
 	}

@@ -80,7 +80,13 @@ func (p *platform) core(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	s, err := core.New(core.Options{Build: p.build, Authorize: authorize, Pools: store, Cache: remembered, Announce: p.broker != nil, Log: p.log})
+	working, err := p.workers(core.Service, store, core.Kinds(p.broker != nil))
+	if err != nil {
+		return made{}, err
+	}
+	s, err := core.New(core.Options{
+		Build: p.build, Authorize: authorize, Pools: store, Cache: remembered, Announce: p.broker != nil, Jobs: working, Log: p.log,
+	})
 	if err != nil {
 		return made{}, err
 	}

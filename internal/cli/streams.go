@@ -9,6 +9,7 @@ import (
 	"tenantctl/internal/platform/auth"
 	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/jobs"
 	"tenantctl/internal/platform/legacy"
 	"tenantctl/internal/platform/notifications"
 	"tenantctl/internal/platform/users"
@@ -21,7 +22,7 @@ func builtins() map[string]func() (*stream.Stream, error) {
 	return map[string]func() (*stream.Stream, error){
 		users.Service: users.Stream, auth.Service: auth.Stream, core.Service: core.Stream, legacy.Service: legacy.Stream,
 		notifications.Service: notifications.Stream,
-		bus.Service:           bus.Stream,
+		bus.Service:           bus.Stream, jobs.Service: jobs.Stream,
 	}
 }
 
@@ -30,7 +31,7 @@ func builtinStream(service string) (*stream.Stream, error) {
 	read, found := builtins()[service]
 	if !found {
 		return nil, tenant.WithHint(&invalidUsage{fmt.Sprintf("service %q has no builtin migrations", service)},
-			"the builtin services are: "+strings.Join([]string{bus.Service, users.Service, auth.Service, core.Service, notifications.Service}, ", ")+"; for a service of your own write `migrations: ./folder`")
+			"the builtin services are: "+strings.Join([]string{bus.Service, jobs.Service, users.Service, auth.Service, core.Service, notifications.Service}, ", ")+"; for a service of your own write `migrations: ./folder`")
 	}
 	return read()
 }

@@ -125,9 +125,9 @@ func (q *queueStage) work() (stop func()) {
 	})
 	require.NoError(q.b, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
-	return func() { cancel(); require.NoError(q.b, <-done) }
+	done := make(chan struct{})
+	go func() { defer close(done); w.Run(ctx) }()
+	return func() { cancel(); <-done }
 }
 
 func (q *queueStage) submit(name tenant.Name, n int) {

@@ -37,7 +37,7 @@ func serve(t *testing.T, f *fleet.Fleet, remember *cache.Cache) *api {
 	a.keys, err = token.OpenKeyring(t.TempDir(), token.KeyringOptions{})
 	require.NoError(t, err)
 	s, err := core.New(core.Options{
-		Build: "test", Pools: f.Pools(t, scope.PoolOptions{Service: core.Service, MaxConns: 6}), Cache: remember, Announce: f.Has(bus.Service),
+		Build: "test", Pools: f.Pools(t, scope.PoolOptions{Service: core.Service, MaxConns: 6}), Cache: remember, Announce: f.Has(bus.Service), Jobs: metricsOf(f),
 		Authorize: &scope.Authorizer{Tenants: f.Directory(t), Verifier: a.keys, Domain: "localhost"},
 	})
 	require.NoError(t, err)

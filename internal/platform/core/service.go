@@ -7,6 +7,7 @@ import (
 
 	"tenantctl/internal/platform/cache"
 	"tenantctl/internal/platform/idempotency"
+	"tenantctl/internal/platform/jobs"
 	"tenantctl/internal/platform/resource"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
@@ -27,8 +28,9 @@ type Options struct {
 	Build     string
 	Pools     *scope.Pools
 	Authorize *scope.Authorizer
-	Cache     *cache.Cache // nil: nothing is cached
-	Announce  bool         // publish events; the instances have the bus
+	Cache     *cache.Cache  // nil: nothing is cached
+	Announce  bool          // publish events; the instances have the bus
+	Jobs      *jobs.Metrics // of the workers that do what is asked for; nil: none run, and long work is refused
 	Log       *slog.Logger
 }
 
@@ -55,6 +57,11 @@ func New(opts Options) (*service.Service, error) {
 	}
 	if opts.Cache != nil {
 		if err := made.Registry.Register(opts.Cache); err != nil {
+			return nil, err
+		}
+	}
+	if opts.Jobs != nil {
+		if err := made.Registry.Register(opts.Jobs); err != nil {
 			return nil, err
 		}
 	}
@@ -85,6 +92,9 @@ func handlers(opts Options) map[string]service.Handler {
 		add("create"+of.one, of.since, writes.Handler(create))
 		add("change"+of.one, of.since, s.forget(of.Resource, writes.Handler(change)))
 		add("delete"+of.one, of.since, s.forget(of.Resource, writes.Handler(of.Remove)))
+	}
+	for id, handle := range longWork(opts, writes) {
+		add(id, withInvoices, handle)
 	}
 	return all
 }

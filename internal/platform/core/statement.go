@@ -1,0 +1,81 @@
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"tenantctl/internal/platform/bus"
+	"tenantctl/internal/platform/jobs"
+	"tenantctl/internal/platform/scope"
+)
+
+// StatementKind is the kind of job that adds a month's invoices up; StatementReady the event that says that one did.
+const (
+	StatementKind  = "statement"
+	StatementReady = "statement.ready"
+)
+
+// statementOf are the arguments of such a job.
+type statementOf struct {
+	Month string `json:"month"` // "2026-10"
+}
+
+// Statement is the result of such a job, and the payload of the event.
+type Statement struct {
+	Month string `json:"month"`
+	Sums  []Sum  `json:"sums"` // by currency
+}
+
+// Sum is what the invoices of one currency come to.
+type Sum struct {
+	Currency string `json:"currency"`
+	Invoices int64  `json:"invoices"`
+	Net      string `json:"net"`
+	Tax      string `json:"tax"`
+	Paid     string `json:"paid"` // of net and tax together
+}
+
+// statementSQL adds up what was issued from $1 to before $2. What is void or a draft was never owed.
+const statementSQL = `select currency, count(*), sum(net)::text, sum(tax)::text, coalesce(sum(net + tax) filter (where status = 'paid'), 0)::text
+	from invoices where issued_on >= $1 and issued_on < $2 and status in ('issued', 'paid') group by currency order by currency`
+
+// Kinds are the jobs that core does. announce has it publish what they did; the instances have the bus then.
+func Kinds(announce bool) []jobs.Kind {
+	return []jobs.Kind{{Name: StatementKind, Length: jobs.Short, Do: func(ctx context.Context, task *jobs.Task) error {
+		var of statementOf
+		if err := json.Unmarshal(task.Arguments, &of); err != nil {
+			return jobs.Permanent(fmt.Errorf("arguments: %w", err))
+		}
+		from, err := time.Parse("2006-01", of.Month)
+		if err != nil {
+			return jobs.Permanent(fmt.Errorf("month: %w", err))
+		}
+		return task.Complete(ctx, func(ctx context.Context, tx scope.Tx) (any, error) {
+			made, err := addUp(ctx, tx, of.Month, from)
+			if err != nil || !announce {
+				return made, err
+			}
+			_, err = bus.Publish(ctx, tx, bus.Event{Type: StatementReady, Version: EventVersion, Payload: made, Traceparent: task.Trace})
+			return made, err
+		})
+	}}}
+}
+
+func addUp(ctx context.Context, tx scope.Tx, month string, from time.Time) (Statement, error) {
+	made := Statement{Month: month, Sums: []Sum{}}
+	rows, err := tx.Query(ctx, statementSQL, from, from.AddDate(0, 1, 0))
+	if err != nil {
+		return made, fmt.Errorf("add up %s: %w", month, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var of Sum
+		if err := rows.Scan(&of.Currency, &of.Invoices, &of.Net, &of.Tax, &of.Paid); err != nil {
+			return made, err
+		}
+		made.Sums = append(made.Sums, of)
+	}
+	return made, rows.Err()
+}
