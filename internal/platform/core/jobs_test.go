@@ -27,7 +27,9 @@ func withJobs(t *testing.T) *api {
 	f.Provision(t, "acme", "beta")
 	w, err := jobs.NewWorker(jobs.Options{
 		Queue: core.Service, Instance: fleet.Instance, Pools: f.Pools(t, scope.PoolOptions{Service: core.Service}), Tenants: f.Directory(t), Kinds: core.Kinds(false),
-		DSN: func(ctx context.Context) (string, error) { return f.Login(jobs.Service)(ctx, scope.Cell{Cell: "shared"}) },
+		DSN: func(ctx context.Context) (string, error) {
+			return f.Login(jobs.Service)(ctx, scope.Cell{Cell: "shared"})
+		},
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	require.NoError(t, err)
