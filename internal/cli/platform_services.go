@@ -80,7 +80,7 @@ func (p *platform) core(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	working, err := p.workers(core.Service, store, core.Kinds(p.broker != nil))
+	working, err := p.workers(core.Service, store, core.Kinds())
 	if err != nil {
 		return made{}, err
 	}

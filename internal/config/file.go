@@ -249,7 +249,7 @@ func (f *File) Streams() []Stream {
 }
 
 // sharedBuiltins are the builtin streams whose tables all tenants of an instance share: they know that themselves.
-var sharedBuiltins = []string{"bus"} //nolint:gochecknoglobals // a constant list
+var sharedBuiltins = []string{"bus", "jobs"} //nolint:gochecknoglobals // a constant list
 
 // scope is how often the tables of a declared service exist.
 func (s *service) scope(name string) Scope {

@@ -26,7 +26,7 @@ func withJobs(t *testing.T) *api {
 	f := fleet.New(t, fleet.Options{Streams: []*stream.Stream{own, queue}})
 	f.Provision(t, "acme", "beta")
 	w, err := jobs.NewWorker(jobs.Options{
-		Queue: core.Service, Instance: fleet.Instance, Pools: f.Pools(t, scope.PoolOptions{Service: core.Service}), Tenants: f.Directory(t), Kinds: core.Kinds(false),
+		Queue: core.Service, Instance: fleet.Instance, Pools: f.Pools(t, scope.PoolOptions{Service: core.Service}), Tenants: f.Directory(t), Kinds: core.Kinds(),
 		DSN: func(ctx context.Context) (string, error) {
 			return f.Login(jobs.Service)(ctx, scope.Cell{Cell: "shared"})
 		},

@@ -6,23 +6,19 @@ import (
 	"fmt"
 	"time"
 
-	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/jobs"
 	"tenantctl/internal/platform/scope"
 )
 
-// StatementKind is the kind of job that adds a month's invoices up; StatementReady the event that says that one did.
-const (
-	StatementKind  = "statement"
-	StatementReady = "statement.ready"
-)
+// StatementKind is the kind of job that adds a month's invoices up.
+const StatementKind = "statement"
 
 // statementOf are the arguments of such a job.
 type statementOf struct {
 	Month string `json:"month"` // "2026-10"
 }
 
-// Statement is the result of such a job, and the payload of the event.
+// Statement is the result of such a job.
 type Statement struct {
 	Month string `json:"month"`
 	Sums  []Sum  `json:"sums"` // by currency
@@ -41,8 +37,8 @@ type Sum struct {
 const statementSQL = `select currency, count(*), sum(net)::text, sum(tax)::text, coalesce(sum(net + tax) filter (where status = 'paid'), 0)::text
 	from invoices where issued_on >= $1 and issued_on < $2 and status in ('issued', 'paid') group by currency order by currency`
 
-// Kinds are the jobs that core does. announce has it publish what they did; the instances have the bus then.
-func Kinds(announce bool) []jobs.Kind {
+// Kinds are the jobs that core does.
+func Kinds() []jobs.Kind {
 	return []jobs.Kind{{Name: StatementKind, Length: jobs.Short, Do: func(ctx context.Context, task *jobs.Task) error {
 		var of statementOf
 		if err := json.Unmarshal(task.Arguments, &of); err != nil {
@@ -53,12 +49,7 @@ func Kinds(announce bool) []jobs.Kind {
 			return jobs.Permanent(fmt.Errorf("month: %w", err))
 		}
 		return task.Complete(ctx, func(ctx context.Context, tx scope.Tx) (any, error) {
-			made, err := addUp(ctx, tx, of.Month, from)
-			if err != nil || !announce {
-				return made, err
-			}
-			_, err = bus.Publish(ctx, tx, bus.Event{Type: StatementReady, Version: EventVersion, Payload: made, Traceparent: task.Trace})
-			return made, err
+			return addUp(ctx, tx, of.Month, from)
 		})
 	}}}
 }
