@@ -46,6 +46,9 @@ Each file and its version row are one transaction, so that a schema is never lef
 again, and a tenant whose locks don't come free is deferred to the end of its wave. What happens is recorded: after a failure, a
 gate, Ctrl-C or a kill, --resume goes on, and --rollback takes exactly the touched tenants back, last first.
 
+Running services say which versions they serve (tenantctl services). No wave begins, and none is taken back, to a version that one
+of them can't work with.
+
 On GitHub the summary of the step gets a table. Tenants that are being moved, archived or not provisioned are left out and named. Tenants made meanwhile come in a last wave.`,
 		Example: `  tenantctl upgrade --all --dry-run
   tenantctl upgrade --all
@@ -146,6 +149,11 @@ func (f *Factory) begin(ctx context.Context, opts *upgradeOptions, u *upgrade.Up
 		return f.printProposal(rolloutPlan{Proposal: proposal})
 	}
 	plan := rolloutPlan{Proposal: proposal}
+	// A dry run shows the rest as well; the real one ends here, before it asks every tenant's data.
+	unserved := u.CheckServed(ctx, proposal)
+	if unserved != nil && !opts.DryRun {
+		return unserved
+	}
 	if opts.Preflight {
 		if plan.Preflight, err = f.preflight(ctx, u, proposal); err != nil {
 			return err
@@ -155,7 +163,7 @@ func (f *Factory) begin(ctx context.Context, opts *upgradeOptions, u *upgrade.Up
 		if plan.Cohorts, err = f.tryOut(ctx, u, proposal); err != nil {
 			return err
 		}
-		return f.printProposal(plan)
+		return errors.Join(f.printProposal(plan), unserved)
 	}
 	if err := plan.write(f.Streams.Err, f.errPrinter()); err != nil {
 		return err

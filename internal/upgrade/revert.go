@@ -24,6 +24,9 @@ func (u *Upgrader) Revert(ctx context.Context, id string) (Report, error) {
 		if err != nil {
 			return err
 		}
+		if err := u.checkServed(ctx, origins(touched)); err != nil {
+			return err
+		}
 		if r.State == Reverting {
 			if err := u.noteBack(ctx, r, back); err != nil {
 				return err

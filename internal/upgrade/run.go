@@ -45,8 +45,12 @@ type BeginOptions struct {
 	Supersede bool
 }
 
-// Begin records a rollout. Where another one isn't finished, it is tenant.ErrConflict, unless that one is to be superseded.
+// Begin records a rollout. Where another one isn't finished, it is tenant.ErrConflict, unless that one is to be superseded; so is
+// one to versions that a running service can't work with.
 func (u *Upgrader) Begin(ctx context.Context, p Proposal, opts BeginOptions) (Rollout, error) {
+	if err := u.CheckServed(ctx, p); err != nil {
+		return Rollout{}, err
+	}
 	lease, err := u.lease(ctx)
 	if err != nil {
 		return Rollout{}, err
@@ -259,6 +263,10 @@ func (u *Upgrader) wave(ctx context.Context, r *Rollout, wave *Wave) error {
 	}
 	if u.draining() {
 		return tenant.ErrInterrupted
+	}
+	// Whoever started meanwhile may be older than what the rollout was begun beside.
+	if err := u.checkServed(ctx, aims(r.Targets)); err != nil {
+		return err
 	}
 	r.Wave = max(r.Wave, wave.Number)
 	if err := u.Store.save(ctx, r); err != nil {
