@@ -113,7 +113,7 @@ func TestInitAsks(t *testing.T) {
 	p := sits(t, []string{"init", "-f", file})
 	p.sees("Name of your shared PostgreSQL instance").types("shared-1")
 	p.sees("Clients to move here").types("client-x, client-y")
-	p.sees("Builtin services").sees("[core]").types("")
+	p.sees("Builtin services").sees("[users auth core]").types("")
 	p.sees("wrote " + file)
 	p.ends(0)
 	text, err := os.ReadFile(file)
@@ -153,7 +153,7 @@ func TestApplyAndDeleteAskAPerson(t *testing.T) {
 func TestAMoveIsWatched(t *testing.T) {
 	t.Parallel()
 	source := localtest.Database(t)
-	environ := []string{"SHARED_1_DSN=" + localtest.Database(t), "CLIENT_X_DSN=" + source}
+	environ := []string{"SHARED_1_DSN=" + localtest.Database(t), "CLIENT_X_DSN=" + source, "XDG_STATE_HOME=" + localtest.Folder(t)}
 	file := filepath.Join(t.TempDir(), "tenants.yaml")
 	text := "version: 1\ninstances: { shared-1: { dsn: \"${SHARED_1_DSN}\", rolePrefix: " + localtest.Prefix(t) + " } }\n" +
 		"tenants: { client-x: { legacy: { dsn: \"${CLIENT_X_DSN}\" } } }\n"
