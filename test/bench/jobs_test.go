@@ -88,8 +88,8 @@ func newQueueStage(b *testing.B) *queueStage {
 	}
 	q.Provision(b, append([]tenant.Name{flooder}, q.quiet...)...)
 	q.pools, q.directory = q.Pools(b, scope.PoolOptions{Service: core.Service, MaxConns: 2 * jobSlots, Share: 2 * jobSlots}), q.Directory(b)
-	q.Exec(b, `create table fifo (id bigint generated always as identity primary key, tenant text not null, done boolean not null default false);
-		create index on fifo (id) where not done; grant select, update on fifo to public`)
+	q.Exec(b, `create schema plain; grant usage on schema plain to public; create table plain.fifo (id bigint generated always as identity primary key, tenant text not null, done boolean not null default false);
+		create index on plain.fifo (id) where not done; grant select, update on plain.fifo to public`)
 	return q
 }
 
@@ -248,9 +248,9 @@ func (q *queueStage) fair() time.Duration {
 func (q *queueStage) fifo() time.Duration {
 	q.b.Helper()
 	names := append(slices.Clone(q.quiet), flooder)
-	q.Exec(q.b, `truncate fifo`)
+	q.Exec(q.b, `truncate plain.fifo`)
 	for _, name := range names {
-		_, err := q.Root.Exec(context.Background(), `insert into fifo (tenant) select $1 from generate_series(1, $2)`, string(name), scaled(q.b, backlog)/(quietTenants+1))
+		_, err := q.Root.Exec(context.Background(), `insert into plain.fifo (tenant) select $1 from generate_series(1, $2)`, string(name), scaled(q.b, backlog)/(quietTenants+1))
 		require.NoError(q.b, err)
 	}
 	tenants := map[string]scope.Tenant{}
@@ -264,7 +264,7 @@ func (q *queueStage) fifo() time.Duration {
 		workers.Go(func() {
 			for job := range todo {
 				require.NoError(q.b, q.pools.Tx(context.Background(), tenants[job.tenant], func(ctx context.Context, tx scope.Tx) error {
-					if _, err := tx.Exec(ctx, `update public.fifo set done = true where id = $1`, job.id); err != nil {
+					if _, err := tx.Exec(ctx, `update plain.fifo set done = true where id = $1`, job.id); err != nil {
 						return err
 					}
 					return handle(ctx, tx)
@@ -287,7 +287,7 @@ func (q *queueStage) fetch() <-chan fifoJob {
 	go func() {
 		defer close(todo)
 		for last := int64(0); ; {
-			rows, err := q.Root.Query(context.Background(), `select id, tenant from fifo where not done and id > $1 order by id limit $2 for update skip locked`, last, jobSlots)
+			rows, err := q.Root.Query(context.Background(), `select id, tenant from plain.fifo where not done and id > $1 order by id limit $2 for update skip locked`, last, jobSlots)
 			require.NoError(q.b, err)
 			list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (j fifoJob, err error) { return j, row.Scan(&j.id, &j.tenant) })
 			require.NoError(q.b, err)

@@ -24,6 +24,7 @@ func (w *Worker) do(ctx context.Context, kind Kind, c claimed) {
 	if err == nil && !task.completed() {
 		err = task.Complete(ctx, nil)
 	}
+	w.took(time.Since(began))
 	outcome := w.end(context.WithoutCancel(ctx), ctx, c, err, time.Since(began))
 	w.Metrics.ended(w.Queue, c, outcome, time.Since(began))
 }

@@ -77,6 +77,7 @@ type claimed struct {
 // wanted says what a worker has room for.
 type wanted struct {
 	slots, long int // of these, how many may be long
+	ahead       int // how many are taken before there are slots for them
 	kinds       []string
 	longKinds   []string
 }

@@ -60,10 +60,6 @@ func (t *Task) Complete(ctx context.Context, do func(ctx context.Context, tx sco
 		if do == nil {
 			return t.change(ctx, tx, doneSQL, nil)
 		}
-		// The row is locked before the work, so that no two attempts do it at once, and written when the result is known.
-		if err := t.change(ctx, tx, `update jobs.job set progress = 1 where id = $1::uuid and attempt = $2 and state = 'running' and not cancel`); err != nil {
-			return err
-		}
 		result, err := do(ctx, tx)
 		if err != nil {
 			return err

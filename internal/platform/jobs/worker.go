@@ -67,6 +67,11 @@ const (
 	reachEvery    = 5 * time.Second
 	// longShare is the part of the slots that long jobs can take.
 	longShare = 0.75
+	// Where attempts take less than brief on the average, as many jobs as there are slots are taken ahead: asking for each by itself
+	// would take longer than doing it. They wait no longer than that for a slot.
+	brief = 20 * time.Millisecond
+	// recent is how much of the average an attempt makes.
+	recent = 0.05
 )
 
 func (o *Options) defaults() {
@@ -102,16 +107,19 @@ type Worker struct {
 
 	crowded atomic.Bool   // the last look left jobs in line
 	freed   chan struct{} // a slot is free
+	todo    chan *running // what was taken, in its order
 	running sync.WaitGroup
 
 	mutex sync.Mutex
 	tasks map[string]*running // by job
+	usual time.Duration       // that an attempt takes, of late
 }
 
 // running is a job that is being done.
 type running struct {
 	claimed
 	kind   Kind
+	ctx    context.Context // of the attempt: lease and cancellation count from when it was taken
 	cancel context.CancelCauseFunc
 }
 
@@ -125,7 +133,7 @@ func NewWorker(opts Options) (*Worker, error) {
 		}
 		kinds[k.Name] = k
 	}
-	return &Worker{Options: opts, kinds: kinds, freed: make(chan struct{}, 1), tasks: map[string]*running{}}, nil
+	return &Worker{Options: opts, kinds: kinds, freed: make(chan struct{}, 1), todo: make(chan *running, 2*opts.Slots), usual: brief, tasks: map[string]*running{}}, nil
 }
 
 // Run works until ctx ends; then jobs that run may finish for a while, and what doesn't goes back to the queue. A server that is
@@ -142,7 +150,11 @@ func (w *Worker) Run(ctx context.Context) {
 	keeping, done := context.WithCancel(context.WithoutCancel(ctx))
 	var keeper sync.WaitGroup
 	keeper.Go(func() { w.keepLeases(keeping) })
+	for range w.Slots {
+		w.running.Go(w.slot)
+	}
 	w.loop(ctx, work)
+	close(w.todo)
 	w.drain(stop)
 	done()
 	keeper.Wait()
@@ -235,7 +247,7 @@ func (w *Worker) wait(ctx context.Context, full bool, failed error) {
 // take takes what there is room for, and tells whether there may be more than that.
 func (w *Worker) take(ctx, work context.Context) (full bool, err error) {
 	room := w.room()
-	if room.slots == 0 {
+	if room.slots < max(1, room.ahead/2) {
 		return true, nil
 	}
 	list, err := w.queue.claim(ctx, room)
@@ -261,7 +273,11 @@ func (w *Worker) room() wanted {
 			long++
 		}
 	}
-	room := wanted{slots: w.Slots - len(w.tasks), long: max(0, max(1, int(float64(w.Slots)*longShare))-long), kinds: []string{}, longKinds: []string{}}
+	ahead := 0
+	if w.usual < brief {
+		ahead = w.Slots
+	}
+	room := wanted{ahead: ahead, slots: max(0, w.Slots+ahead-len(w.tasks)), long: max(0, max(1, int(float64(w.Slots)*longShare))-long), kinds: []string{}, longKinds: []string{}}
 	for _, name := range slices.Sorted(maps.Keys(w.kinds)) {
 		isLong := w.kinds[name].Length == Long
 		if isLong {
@@ -274,25 +290,37 @@ func (w *Worker) room() wanted {
 	return room
 }
 
-// start does a job beside the others.
+// start hands a job to the next slot that is free.
 func (w *Worker) start(work context.Context, c claimed) {
 	w.Metrics.began(w.Queue, c)
-	kind := w.kinds[c.Kind]
-	timeout := kind.Timeout
-	if timeout == 0 {
-		timeout = defaultTimeout
-	}
 	ctx, cancel := context.WithCancelCause(work)
-	ctx, stop := context.WithTimeout(ctx, timeout)
+	task := &running{claimed: c, kind: w.kinds[c.Kind], ctx: ctx, cancel: cancel}
 	w.mutex.Lock()
-	w.tasks[c.ID] = &running{claimed: c, kind: kind, cancel: cancel}
+	w.tasks[c.ID] = task
 	w.mutex.Unlock()
-	w.running.Go(func() {
-		defer w.release(c.ID)
-		defer cancel(nil)
-		defer stop()
-		w.do(ctx, kind, c)
-	})
+	w.todo <- task
+}
+
+// slot does one job after the other, until there are no more.
+func (w *Worker) slot() {
+	for task := range w.todo {
+		timeout := task.kind.Timeout
+		if timeout == 0 {
+			timeout = defaultTimeout
+		}
+		ctx, stop := context.WithTimeout(task.ctx, timeout)
+		w.do(ctx, task.kind, task.claimed)
+		stop()
+		task.cancel(nil)
+		w.release(task.ID)
+	}
+}
+
+// took remembers how long attempts take.
+func (w *Worker) took(d time.Duration) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.usual += time.Duration(recent * float64(d-w.usual))
 }
 
 func (w *Worker) release(id string) {
