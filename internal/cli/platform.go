@@ -21,6 +21,7 @@ import (
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/gateway"
 	"tenantctl/internal/platform/legacy"
+	"tenantctl/internal/platform/messaging"
 	"tenantctl/internal/platform/notifications"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
@@ -31,7 +32,7 @@ import (
 )
 
 // serviceOrder are the platform's services, each after those that it calls.
-var serviceOrder = []string{users.Service, auth.Service, core.Service, notifications.Service, gateway.Service} //nolint:gochecknoglobals // a constant list
+var serviceOrder = []string{users.Service, auth.Service, core.Service, notifications.Service, messaging.Service, gateway.Service} //nolint:gochecknoglobals // a constant list
 
 // platform is what the services of one process share.
 type platform struct {
@@ -108,6 +109,8 @@ func (p *platform) service(ctx context.Context, name string) (made, error) {
 		return p.core(ctx)
 	case notifications.Service:
 		return p.notifications(ctx)
+	case messaging.Service:
+		return p.messaging(ctx)
 	case gateway.Service:
 		return p.gateway(ctx)
 	case legacy.Service:

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"tenantctl/internal/config"
 	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/messaging"
 	"tenantctl/internal/platform/notifications"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/provision"
@@ -15,24 +17,35 @@ import (
 )
 
 // publishers are the services that publish events or listen to them: a process that runs one of them relays.
-var publishers = []string{core.Service, notifications.Service} //nolint:gochecknoglobals // a constant list
+var publishers = []string{core.Service, notifications.Service, messaging.Service} //nolint:gochecknoglobals // a constant list
 
 // hasBuiltin tells whether tenants.yaml has a builtin service among its services.
 func hasBuiltin(file *config.File, name string) bool {
 	return slices.ContainsFunc(file.Streams(), func(s config.Stream) bool { return s.Builtin && s.Name == name })
 }
 
+// missing are the services that one which not everybody has would need in tenants.yaml, itself included, and that aren't there.
+func missing(file *config.File, name string) []string {
+	needed := map[string][]string{notifications.Service: {bus.Service, notifications.Service}, messaging.Service: {messaging.Service}}[name]
+	return slices.DeleteFunc(needed, func(name string) bool { return hasBuiltin(file, name) })
+}
+
 // runnableServices leave out of "all" what tenants.yaml doesn't have and the others can do without; who asks for it by name is told.
 func runnableServices(file *config.File, services []string) ([]string, error) {
-	if hasBuiltin(file, bus.Service) && hasBuiltin(file, notifications.Service) || !slices.Contains(services, notifications.Service) {
-		return services, nil
+	var run []string
+	for _, name := range services {
+		lacks := missing(file, name)
+		if len(lacks) == 0 {
+			run = append(run, name)
+			continue
+		}
+		if slices.Equal(services, serviceOrder) {
+			continue
+		}
+		return nil, tenant.WithHint(fmt.Errorf("service %s needs %s among the services of %s: %w", name, strings.Join(lacks, " and "), file.Name(), tenant.ErrInvalid),
+			"add `"+strings.Join(lacks, ": { migrations: builtin }` and `")+": { migrations: builtin }` under services:, then `tenantctl apply`")
 	}
-	if !slices.Equal(services, serviceOrder) {
-		return nil, tenant.WithHint(fmt.Errorf("service %s needs %s and %s among the services of %s: %w",
-			notifications.Service, bus.Service, notifications.Service, file.Name(), tenant.ErrInvalid),
-			"add `bus: { migrations: builtin }` and `notifications: { migrations: builtin }` under services:, then `tenantctl apply`")
-	}
-	return slices.DeleteFunc(slices.Clone(services), func(name string) bool { return name == notifications.Service }), nil
+	return run, nil
 }
 
 // openBus connects the process with the broker, where tenants.yaml has the bus and one of the services needs it.

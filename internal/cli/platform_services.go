@@ -9,11 +9,11 @@ import (
 	"slices"
 
 	"tenantctl/internal/platform/auth"
-	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/call"
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/gateway"
 	"tenantctl/internal/platform/legacy"
+	"tenantctl/internal/platform/messaging"
 	"tenantctl/internal/platform/notifications"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
@@ -120,6 +120,28 @@ func (p *platform) notifications(ctx context.Context) (made, error) {
 	return p.of(n.Service, p.showBus(n.Service))
 }
 
+func (p *platform) messaging(ctx context.Context) (made, error) {
+	store, err := p.pools(ctx, messaging.Service)
+	if err != nil {
+		return made{}, err
+	}
+	authorize, err := p.authorizer(ctx)
+	if err != nil {
+		return made{}, err
+	}
+	file, err := p.f.Config()
+	if err != nil {
+		return made{}, err
+	}
+	s, err := messaging.New(messaging.Options{
+		Build: p.build, Authorize: authorize, Pools: store, Announce: p.broker != nil && hasBuiltin(file, notifications.Service), Ready: p.ready, Log: p.log,
+	})
+	if err != nil {
+		return made{}, err
+	}
+	return p.of(s, p.showBus(s))
+}
+
 // gateway makes the gateway, with the platform's services behind it and a user's own that say where they answer.
 func (p *platform) gateway(ctx context.Context) (made, error) {
 	file, err := p.f.Config()
@@ -132,8 +154,10 @@ func (p *platform) gateway(ctx context.Context) (made, error) {
 	}
 	var backends []gateway.Backend
 	behind := map[string]func() ([]service.Operation, error){users.Service: users.Operations, auth.Service: auth.Operations, core.Service: core.Operations}
-	if hasBuiltin(file, bus.Service) && hasBuiltin(file, notifications.Service) {
-		behind[notifications.Service] = notifications.Operations
+	for name, described := range map[string]func() ([]service.Operation, error){notifications.Service: notifications.Operations, messaging.Service: messaging.Operations} {
+		if len(missing(file, name)) == 0 {
+			behind[name] = described
+		}
 	}
 	for name, described := range behind {
 		operations, err := described()

@@ -37,7 +37,7 @@ A service that runs by itself finds the others by services.NAME.url in tenants.y
 (` + "`tenantctl services`" + ` shows it).
 
 With bus and notifications among the services of tenants.yaml, events go through RabbitMQ: the one of broker.url, or a private one of this
-machine. "all" leaves notifications out where they aren't there.
+machine. "all" leaves notifications out where they aren't there, and messaging where it isn't.
 
 "all" leaves out ` + legacy.Service + `: the old monolith, over one client's own database (legacy.dsn), with the platform's API as far as that schema goes. The
 gateway finds it by legacy.url, or by what it wrote into the control database.

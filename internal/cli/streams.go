@@ -11,6 +11,7 @@ import (
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/jobs"
 	"tenantctl/internal/platform/legacy"
+	"tenantctl/internal/platform/messaging"
 	"tenantctl/internal/platform/notifications"
 	"tenantctl/internal/platform/users"
 	"tenantctl/internal/stream"
@@ -21,8 +22,8 @@ import (
 func builtins() map[string]func() (*stream.Stream, error) {
 	return map[string]func() (*stream.Stream, error){
 		users.Service: users.Stream, auth.Service: auth.Stream, core.Service: core.Stream, legacy.Service: legacy.Stream,
-		notifications.Service: notifications.Stream,
-		bus.Service:           bus.Stream, jobs.Service: jobs.Stream,
+		notifications.Service: notifications.Stream, messaging.Service: messaging.Stream,
+		bus.Service: bus.Stream, jobs.Service: jobs.Stream,
 	}
 }
 
@@ -31,7 +32,7 @@ func builtinStream(service string) (*stream.Stream, error) {
 	read, found := builtins()[service]
 	if !found {
 		return nil, tenant.WithHint(&invalidUsage{fmt.Sprintf("service %q has no builtin migrations", service)},
-			"the builtin services are: "+strings.Join([]string{bus.Service, jobs.Service, users.Service, auth.Service, core.Service, notifications.Service}, ", ")+"; for a service of your own write `migrations: ./folder`")
+			"the builtin services are: "+strings.Join([]string{bus.Service, jobs.Service, users.Service, auth.Service, core.Service, notifications.Service, messaging.Service}, ", ")+"; for a service of your own write `migrations: ./folder`")
 	}
 	return read()
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"tenantctl/internal/platform/auth"
 	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/messaging"
 	"tenantctl/internal/platform/notifications"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/platform/users"
@@ -24,9 +26,12 @@ const marker = "only-acme-knows"
 
 // victim fills acme and returns the values that paths to its things have, by the path's beginning.
 func victim(s *stage) map[string]string {
+	conversation := s.create("acme", "/v1/conversations", `{"subject":"`+marker+`","participants":["`+marker+`"]}`, "id")
+	s.create("acme", "/v1/conversations/"+conversation+"/messages", `{"body":"`+marker+`"}`, "id")
 	return map[string]string{
-		"/v1/customers": s.create("acme", "/v1/customers", `{"code":"`+marker+`","name":"`+marker+`"}`, "code"),
-		"/v1/products":  s.create("acme", "/v1/products", `{"sku":"`+marker+`","name":"`+marker+`","price":"1.00"}`, "id"),
+		"/v1/conversations": conversation,
+		"/v1/customers":     s.create("acme", "/v1/customers", `{"code":"`+marker+`","name":"`+marker+`"}`, "code"),
+		"/v1/products":      s.create("acme", "/v1/products", `{"sku":"`+marker+`","name":"`+marker+`","price":"1.00"}`, "id"),
 		"/v1/orders": s.create("acme", "/v1/orders",
 			`{"customer_code":"`+marker+`","note":"`+marker+`","items":[{"product_id":1,"quantity":"1","unit_price":"1.00"}]}`, "id"),
 		"/v1/invoices": s.create("acme", "/v1/invoices", `{"number":"`+marker+`","customer_code":"`+marker+`","net":"1.00"}`, "id"),
@@ -38,7 +43,7 @@ func victim(s *stage) map[string]string {
 func operations(t *testing.T) []service.Operation {
 	t.Helper()
 	var all []service.Operation
-	for _, described := range []func() ([]service.Operation, error){users.Operations, auth.Operations, core.Operations, notifications.Operations} {
+	for _, described := range []func() ([]service.Operation, error){users.Operations, auth.Operations, core.Operations, notifications.Operations, messaging.Operations} {
 		operations, err := described()
 		require.NoError(t, err)
 		all = append(all, operations...)
@@ -77,11 +82,13 @@ func TestNoRouteLeadsToAnotherTenant(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "acme", "beta")
 	keys := victim(s)
-	order := []string{"/v1/customers", "/v1/products", "/v1/orders", "/v1/invoices", "/v1/users", "/v1/roles"}
+	order := []string{"/v1/customers", "/v1/products", "/v1/orders", "/v1/invoices", "/v1/users", "/v1/roles", "/v1/conversations"}
 	before := map[string]string{}
 	for _, path := range order {
 		before[path] = s.everythingOf("acme", map[string]string{path: keys[path]})
 	}
+	heard := s.send(request{method: "GET", path: "/v1/conversations/stream", host: host("acme"), token: s.tokens["acme"], header: map[string]string{"Last-Event-Id": "0"}})
+	require.Contains(t, heard.body, `"`+marker+`"`, "acme itself hears it")
 	for _, o := range operations(t) {
 		path := pathTo(o, keys)
 		body := ""
@@ -90,6 +97,11 @@ func TestNoRouteLeadsToAnotherTenant(t *testing.T) {
 		}
 		try := func(what string, r request) response {
 			r.method, r.path, r.body = o.Method, path, body
+			r.header = maps.Clone(r.header)
+			if r.header == nil {
+				r.header = map[string]string{}
+			}
+			r.header["Last-Event-Id"] = "0" // of streams, all that there was
 			got := s.send(r)
 			require.NotContains(t, got.body, `"`+marker+`"`, "%s %s: %s: %d", o.Method, path, what, got.status)
 			return got

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +44,8 @@ type recipient struct {
 	Address string
 }
 
-// tell makes notifications of an event: for everyone who wants to hear of it, and for who did it, unless they don't.
+// tell makes notifications of an event: for everyone who wants to hear of it, and for who did it, unless they don't. Where the event
+// says whom it is for, it is for them only.
 func (n *Notifications) tell(ctx context.Context, tx scope.Tx, m bus.Message) error {
 	if m.Type == digestDue {
 		return n.digest(ctx, tx, m)
@@ -78,13 +80,14 @@ func wordsFor(ctx context.Context, tx scope.Tx, m bus.Message) (said text, err e
 // recipientsOf locks the preferences: a daily mail that is being made is finished first, or waits.
 func recipientsOf(ctx context.Context, tx scope.Tx, m bus.Message) ([]recipient, error) {
 	var fact struct {
-		Actor string `json:"actor"`
+		Actor string   `json:"actor"`
+		To    []string `json:"to"`
 	}
 	if err := m.Decode(&fact); err != nil {
 		return nil, err
 	}
 	rows, err := tx.Query(ctx, `select user_id, mail, coalesce(address, '') as address, events is null or $1 = any (events) as wanted
-		from notification_preferences order by user_id for update`, m.Type)
+		from notification_preferences where $2::text[] is null or user_id = any ($2) order by user_id for update`, m.Type, fact.To)
 	if err != nil {
 		return nil, fmt.Errorf("who wants to hear of it: %w", err)
 	}
@@ -95,15 +98,19 @@ func recipientsOf(ctx context.Context, tx scope.Tx, m bus.Message) ([]recipient,
 	if err != nil {
 		return nil, fmt.Errorf("who wants to hear of it: %w", err)
 	}
-	told, known := []recipient{}, false
+	silent := fact.To // who is told without having said anything
+	if silent == nil && fact.Actor != "" {
+		silent = []string{fact.Actor}
+	}
+	told := []recipient{}
 	for _, p := range list {
-		known = known || p.UserID == fact.Actor
+		silent = slices.DeleteFunc(silent, func(user string) bool { return user == p.UserID })
 		if p.Wanted {
 			told = append(told, p.recipient)
 		}
 	}
-	if !known && fact.Actor != "" {
-		told = append(told, recipient{UserID: fact.Actor, Mail: mailOff})
+	for _, user := range silent {
+		told = append(told, recipient{UserID: user, Mail: mailOff})
 	}
 	return told, nil
 }

@@ -22,11 +22,12 @@ var words = map[string]text{ //nolint:gochecknoglobals // a constant table
 	"order.shipped":   {"Order {id} was shipped", "The order of customer {customer_code} for {total} {currency} is on its way."},
 	"order.cancelled": {"Order {id} was canceled", "The order of customer {customer_code} for {total} {currency} was canceled."},
 	"invoice.issued":  {"Invoice {number} was issued", "Customer {customer_code} is to pay {net} {currency} net."},
+	"message.sent":    {"A message in {subject}", "User {actor} wrote in the conversation \"{subject}\"."},
 	"invoice.paid":    {"Invoice {number} was paid", "Customer {customer_code} paid {net} {currency} net."},
 }
 
 // values are the names that a text may have; not every event has each.
-var values = []string{"id", "number", "customer_code", "status", "currency", "total", "net", "tax", "actor", "tenant"} //nolint:gochecknoglobals // a constant list
+var values = []string{"id", "number", "customer_code", "status", "currency", "total", "net", "tax", "subject", "actor", "tenant"} //nolint:gochecknoglobals // a constant list
 
 var place = regexp.MustCompile(`\{([^{}]*)\}`)
 

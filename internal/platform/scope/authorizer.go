@@ -40,7 +40,7 @@ func (a *Authorizer) Identify(r *http.Request, use token.Use) (Identity, error) 
 	if err != nil {
 		return Identity{}, err
 	}
-	return Identity{Tenant: t, Subject: claims.Subject, Login: claims.Login, Permissions: claims.Permissions, Service: claims.Service}, nil
+	return Identity{Tenant: t, Subject: claims.Subject, Login: claims.Login, Permissions: claims.Permissions, Service: claims.Service, Expires: claims.Expires}, nil
 }
 
 // Host tells which tenant a request without a token is for; the zero Identity where its host names none.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"tenantctl/internal/tenant"
 )
@@ -49,7 +50,8 @@ type Identity struct {
 	Subject     string // the user's id; empty before log-in and for services
 	Login       string
 	Permissions []string
-	Service     string // the service that asks in its own name; empty for users
+	Service     string    // the service that asks in its own name; empty for users
+	Expires     time.Time // of the token; an answer without an end ends then
 }
 
 // May tells whether a permission is given: by its own name, by all of its kind ("orders:*"), or by "*".

@@ -55,6 +55,7 @@ type Service struct {
 	description *Description
 	metrics     *metrics
 	draining    atomic.Bool
+	ending      chan struct{}
 }
 
 const (
@@ -99,11 +100,14 @@ func New(opts Options) (*Service, error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return &Service{Options: opts, Registry: registry, description: description, metrics: newMetrics(registry, opts.Version.Service)}, nil
+	return &Service{Options: opts, Registry: registry, description: description, metrics: newMetrics(registry, opts.Version.Service), ending: make(chan struct{})}, nil
 }
 
 // Name is the service's.
 func (s *Service) Name() string { return s.Version.Service }
+
+// Ending is closed when the service is about to end: an answer that is a stream is to end, too.
+func (s *Service) Ending() <-chan struct{} { return s.ending }
 
 // Operations are the service's routes.
 func (s *Service) Operations() []Operation { return s.description.Operations }
@@ -178,7 +182,9 @@ func (s *Service) ServeHandler(ctx context.Context, listener net.Listener, handl
 		return fmt.Errorf("serve %s: %w", s.Name(), err)
 	case <-ctx.Done():
 	}
-	s.draining.Store(true)
+	if !s.draining.Swap(true) {
+		close(s.ending)
+	}
 	time.Sleep(leaveTime)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()

@@ -1,0 +1,2 @@
+drop table participants;
+drop table conversations;

@@ -1,0 +1,2 @@
+drop table message_order;
+drop table messages;
