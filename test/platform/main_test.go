@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -175,7 +176,7 @@ func (s *stage) send(r request) response {
 		defer time.AfterFunc(listenTime, func() { _ = got.Body.Close() }).Stop()
 	}
 	body, err := io.ReadAll(got.Body)
-	if !errors.Is(err, http.ErrBodyReadAfterClose) {
+	if !errors.Is(err, http.ErrBodyReadAfterClose) && !errors.Is(err, net.ErrClosed) {
 		require.NoError(s.t, err)
 	}
 	return response{got.StatusCode, got.Header, string(body)}
