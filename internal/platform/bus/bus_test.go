@@ -47,6 +47,8 @@ func TestAnEventIsDeliveredIfItsTransactionWasCommitted(t *testing.T) {
 	require.Equal(t, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", first.Traceparent)
 	require.Equal(t, 7, decode[map[string]int](t, first.Payload)["order"])
 	require.WithinDuration(t, time.Now(), first.Occurred, time.Minute)
+	// It has no cause in the ledger; what it did is committed a moment after it was seen.
+	require.Eventually(t, func() bool { return b.Text(t, `select count(*)::text from tenant_a.effects`) == "1" }, patience, tick)
 	b.Exec(t, `truncate tenant_a.effects`)
 
 	for i := range 50 {

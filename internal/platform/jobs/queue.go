@@ -109,6 +109,15 @@ func (q *queue) claim(ctx context.Context, w wanted) (list []claimed, err error)
 	return list, err
 }
 
+// waiting tells whether jobs wait for a slot.
+func (q *queue) waiting(ctx context.Context) (some bool, err error) {
+	err = q.pool.QueryRow(ctx, `select exists (select from jobs.job where queue = $1 and state = 'ready') or exists (select from jobs.job where queue = $1 and state = 'new')`, q.name).Scan(&some)
+	if err != nil {
+		return false, fmt.Errorf("queue %s: %w", q.name, err)
+	}
+	return some, nil
+}
+
 // tidy brings in what is due, what was lost and what was passed over, and removes what ended long ago.
 func (q *queue) tidy(ctx context.Context, attempts int, keep time.Duration) error {
 	return q.locked(ctx, func(b *pgx.Batch) {

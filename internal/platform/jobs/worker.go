@@ -105,7 +105,8 @@ type Worker struct {
 	kinds map[string]Kind
 	queue *queue
 
-	crowded atomic.Bool   // the last look left jobs in line
+	crowded atomic.Bool   // jobs wait for a slot, as far as was seen
+	looked  time.Time     // when that was
 	freed   chan struct{} // a slot is free
 	todo    chan *running // what was taken, in its order
 	running sync.WaitGroup
@@ -248,19 +249,32 @@ func (w *Worker) wait(ctx context.Context, full bool, failed error) {
 func (w *Worker) take(ctx, work context.Context) (full bool, err error) {
 	room := w.room()
 	if room.slots < max(1, room.ahead/2) {
-		return true, nil
+		return true, w.look(ctx)
 	}
 	list, err := w.queue.claim(ctx, room)
 	if err != nil {
 		return false, err
 	}
 	full = len(list) == room.slots
-	w.crowded.Store(full)
+	if !full {
+		w.crowded.Store(false)
+	}
 	pause.Point(ctx, pause.JobTaken)
 	for _, c := range list {
 		w.start(work, c)
 	}
 	return full, nil
+}
+
+// look sees whether others wait while all slots are taken, at most as often as an empty queue is looked at.
+func (w *Worker) look(ctx context.Context) error {
+	if time.Since(w.looked) < w.Poll {
+		return nil
+	}
+	w.looked = time.Now()
+	waiting, err := w.queue.waiting(ctx)
+	w.crowded.Store(waiting)
+	return err
 }
 
 // room is what this worker has room for.
