@@ -2,6 +2,7 @@ package stream
 
 import (
 	"crypto/sha256"
+	"embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,6 +20,15 @@ var fileName = regexp.MustCompile(`^([0-9]+)_(.*)\.(down|up)\.(.*)$`)
 
 // likelyName is what somebody may have meant to be one.
 var likelyName = regexp.MustCompile(`^[0-9].*\.sql$|\.(up|down)\.sql$`)
+
+// ReadEmbedded reads the stream of a service from the folder migrations of files that come with the program.
+func ReadEmbedded(service string, files embed.FS) (*Stream, error) {
+	folder, err := fs.Sub(files, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return Read(service, folder)
+}
 
 // Read reads the files NNN_name.up.sql and NNN_name.down.sql at the top of a file system, the same ones as golang-migrate. Every
 // fault found is in the error, which wraps tenant.ErrInvalid and names the files. A version needs no way down until somebody asks

@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"embed"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -31,11 +30,7 @@ func Serves() service.Range { return service.Range{From: 3, To: 3} }
 
 // Stream reads the service's schema migrations.
 func Stream() (*stream.Stream, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return stream.Read(Service, files)
+	return stream.ReadEmbedded(Service, migrations)
 }
 
 // Store runs transactions of a tenant; scope.Pools does.

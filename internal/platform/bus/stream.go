@@ -2,7 +2,6 @@ package bus
 
 import (
 	"embed"
-	"io/fs"
 
 	"tenantctl/internal/stream"
 )
@@ -15,11 +14,7 @@ var migrations embed.FS
 
 // Stream reads the bus's schema migrations. They are applied once on each instance.
 func Stream() (*stream.Stream, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	s, err := stream.Read(Service, files)
+	s, err := stream.ReadEmbedded(Service, migrations)
 	if err == nil {
 		s.Scope = stream.PerInstance
 	}

@@ -3,7 +3,6 @@ package core
 
 import (
 	"embed"
-	"io/fs"
 
 	"tenantctl/internal/stream"
 )
@@ -16,9 +15,5 @@ var migrations embed.FS
 
 // Stream reads the service's schema migrations.
 func Stream() (*stream.Stream, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return stream.Read(Service, files)
+	return stream.ReadEmbedded(Service, migrations)
 }

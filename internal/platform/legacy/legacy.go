@@ -7,7 +7,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -30,11 +29,7 @@ var scripts embed.FS
 
 // Stream reads the monolith's schema migrations. A client may stand at any of its versions.
 func Stream() (*stream.Stream, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return stream.Read(Service, files)
+	return stream.ReadEmbedded(Service, migrations)
 }
 
 // Create builds the monolith's schema at a version in an empty database, as its own installer did: the version is told by

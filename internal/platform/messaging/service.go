@@ -3,7 +3,6 @@ package messaging
 import (
 	"context"
 	"embed"
-	"io/fs"
 	"log/slog"
 	"time"
 
@@ -29,11 +28,7 @@ func Serves() service.Range { return service.Range{From: withIdempotency, To: wi
 
 // Stream reads the service's schema migrations.
 func Stream() (*stream.Stream, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return stream.Read(Service, files)
+	return stream.ReadEmbedded(Service, migrations)
 }
 
 // Options say what the service works with.

@@ -5,7 +5,6 @@ package users
 import (
 	"context"
 	"embed"
-	"io/fs"
 	"log/slog"
 	"net/http"
 
@@ -32,11 +31,7 @@ const withIdempotency = 3
 
 // Stream reads the service's schema migrations.
 func Stream() (*stream.Stream, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return stream.Read(Service, files)
+	return stream.ReadEmbedded(Service, migrations)
 }
 
 // Passwords are where users' passwords are kept.
