@@ -63,6 +63,8 @@ func (k *tenants) All() []scope.Tenant {
 	return list
 }
 
+func (k *tenants) Tenant(name tenant.Name) (scope.Tenant, error) { return k.directory.Tenant(name) }
+
 func (k *tenants) limit(name tenant.Name, limits tenant.Limits) {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()

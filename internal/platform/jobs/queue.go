@@ -68,9 +68,7 @@ type claimed struct {
 	Checkpoint json.RawMessage `db:"checkpoint"`
 	Attempt    int             `db:"attempt"`
 	Failures   int             `db:"failures"`
-	Cost       float64         `db:"cost"`
 	Trace      string          `db:"trace"`
-	Since      time.Time       `db:"since"` // when it might have begun
 	Dwell      float64         `db:"dwell"` // seconds that it waited, by the server's clock
 }
 

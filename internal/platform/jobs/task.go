@@ -31,16 +31,6 @@ type Task struct {
 	complete   bool
 }
 
-// Tx runs something in a transaction of the job's tenant, if the job is still this attempt's.
-func (t *Task) Tx(ctx context.Context, do func(ctx context.Context, tx scope.Tx) error) error {
-	return t.pools.Tx(ctx, t.Tenant, func(ctx context.Context, tx scope.Tx) error {
-		if err := t.change(ctx, tx, `update jobs.job set progress = progress where id = $1::uuid and attempt = $2 and state = 'running' and not cancel`); err != nil {
-			return err
-		}
-		return do(ctx, tx)
-	})
-}
-
 // change changes the job's row, which locks it until the transaction ends: nobody else takes the job in between.
 func (t *Task) change(ctx context.Context, tx scope.Tx, sql string, args ...any) error {
 	tag, err := tx.Exec(ctx, sql, append([]any{t.ID, t.Attempt}, args...)...)

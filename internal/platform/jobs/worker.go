@@ -23,6 +23,7 @@ import (
 // Tenants are what a worker hears of tenants; scope.Directory implements it.
 type Tenants interface {
 	All() []scope.Tenant
+	Tenant(name tenant.Name) (scope.Tenant, error)
 }
 
 // Options say what a worker works on.
@@ -112,8 +113,9 @@ type Worker struct {
 	running sync.WaitGroup
 
 	mutex sync.Mutex
-	tasks map[string]*running // by job
-	usual time.Duration       // that an attempt takes, of late
+	tasks map[string]*running    // by job
+	usual time.Duration          // that an attempt takes, of late
+	names map[string]tenant.Name // by role, as of the last look at all tenants
 }
 
 // running is a job that is being done.
@@ -362,33 +364,44 @@ func (w *Worker) tidy(ctx context.Context) {
 	}
 }
 
-// shares are what each tenant of the instance may have.
+// shares are what each tenant of the instance may have; whose role is whose is remembered on the way.
 func (w *Worker) shares() []share {
 	var list []share
+	names := map[string]tenant.Name{}
 	for _, t := range w.Tenants.All() {
 		role, err := t.Role(w.Queue)
 		if t.Instance != w.Instance || !t.Has(w.Queue) || err != nil {
 			continue
 		}
+		names[role] = t.Name
 		list = append(list, share{role: role, weight: float64(max(t.Limits.Weight, 1)), most: max(t.Limits.Jobs, 1), open: served(t)})
 	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.names = names
 	return list
 }
 
 // served tells whether a tenant's jobs are done now. Those of one that is suspended, or whose rows are on the move, wait.
 func served(t scope.Tenant) bool { return t.State == tenant.Active && t.Route == tenant.RoutePlatform }
 
-// tenantOf finds whose a role is.
+// tenantOf finds whose a role is. One that another worker let in since the last look at all tenants is looked for anew.
 func (w *Worker) tenantOf(role string) (scope.Tenant, error) {
-	for _, t := range w.Tenants.All() {
-		if t.Instance != w.Instance {
-			continue
-		}
-		if of, err := t.Role(w.Queue); err == nil && of == role {
-			return t, nil
+	name, known := w.nameOf(role)
+	if !known {
+		w.shares()
+		if name, known = w.nameOf(role); !known {
+			return scope.Tenant{}, fmt.Errorf("the tenant of role %q: %w", role, tenant.ErrNotFound)
 		}
 	}
-	return scope.Tenant{}, fmt.Errorf("the tenant of role %q: %w", role, tenant.ErrNotFound)
+	return w.Tenants.Tenant(name)
+}
+
+func (w *Worker) nameOf(role string) (tenant.Name, bool) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	name, known := w.names[role]
+	return name, known
 }
 
 // keepLeases renews what this worker has, and ends what isn't its any more.

@@ -29,11 +29,11 @@ taken as (
     update jobs.job as j set state = 'running', attempt = j.attempt + 1, worker = $3, started_at = clock_timestamp(),
         leased_to = clock_timestamp() + make_interval(secs => $4)
     from free as f where j.id = f.id
-    returning j.id, j.place, j.role, j.kind, j.arguments, j.checkpoint, j.attempt, j.failures, j.cost, coalesce(j.traceparent, '') as trace,
+    returning j.id, j.place, j.role, j.kind, j.arguments, j.checkpoint, j.attempt, j.failures, coalesce(j.traceparent, '') as trace,
         greatest(j.created_at, j.due_at) as since, j.started_at
 ),
 moved as (
     update jobs.line as l set place = greatest(l.place, (select max(place) from taken)) where l.queue = $1 and exists (select from taken)
 )
-select id::text, role, kind, arguments, checkpoint, attempt, failures, cost, trace, since, extract(epoch from started_at - since)::float8 as dwell
+select id::text, role, kind, arguments, checkpoint, attempt, failures, trace, extract(epoch from started_at - since)::float8 as dwell
 from taken order by place
