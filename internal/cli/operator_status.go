@@ -93,16 +93,24 @@ func (f *Factory) writeOperatorState(w io.Writer, p output.Printer, s operator.S
 	return f.writeOpen(w, p, s)
 }
 
+// pausedText names together who was paused for one reason.
 func pausedText(overrides []registry.Override) string {
-	var names []string
+	var whys []string
+	byWhy := map[string][]tenant.Name{}
 	for _, o := range overrides {
-		name := string(o.Tenant)
+		name, why := o.Tenant, "by "+o.Actor+prefixed(": ", o.Reason)
 		if name == "" {
 			name = "the whole fleet"
 		}
-		names = append(names, fmt.Sprintf("%s by %s%s", name, o.Actor, prefixed(": ", o.Reason)))
+		if byWhy[why] == nil {
+			whys = append(whys, why)
+		}
+		byWhy[why] = append(byWhy[why], name)
 	}
-	return strings.Join(names, ", ")
+	for i, why := range whys {
+		whys[i] = listed(byWhy[why]) + " " + why
+	}
+	return strings.Join(whys, "; ")
 }
 
 func (f *Factory) writeReplicas(w io.Writer, p output.Printer, s operator.State) error {

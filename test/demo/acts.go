@@ -81,6 +81,12 @@ and look at them, through the gateway. Under them client-x is moved again, with 
 on with the same token. Every acknowledged write is kept in a ledger.`,
 			playServed,
 		},
+		{
+			"The file is kept true",
+			`From here on nobody types commands: two operators make true what tenants.yaml says. One of them is killed, the file is broken,
+and once it loses forty tenants by mistake.`,
+			playOperator,
+		},
 		{"Clearing up", "", func(ctx context.Context, s *stage) error { return s.localDown(ctx) }},
 	}
 }
