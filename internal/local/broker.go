@@ -91,7 +91,7 @@ func (b *Broker) start(ctx context.Context) error {
 	if err := b.writeFiles(); err != nil {
 		return err
 	}
-	if err := b.launch(server, epmd); err != nil {
+	if err := b.launch(ctx, server, epmd); err != nil {
 		return errors.Join(err, b.stop(ctx))
 	}
 	if err := b.waitReady(ctx); err != nil {
@@ -101,9 +101,9 @@ func (b *Broker) start(ctx context.Context) error {
 }
 
 // choosePorts keeps the ports of the node's last life where they are still free.
-func (b *Broker) choosePorts() error {
+func (b *Broker) choosePorts(ctx context.Context) error {
 	for _, port := range []*int{&b.Port, &b.distPort, &b.epmdPort} {
-		if *port != 0 && portFree(*port) {
+		if *port != 0 && comesFree(ctx, *port) {
 			continue
 		}
 		free, err := freePort()
@@ -115,8 +115,9 @@ func (b *Broker) choosePorts() error {
 	return nil
 }
 
-// launch runs both programs in the foreground: an epmd that the node started itself would be a daemon that stays.
-func (b *Broker) launch(server, epmd string) error {
+// launch runs both programs in the foreground: an epmd that the node started itself would be a daemon that stays. It is kept from
+// that by its environment, and therefore must find ours.
+func (b *Broker) launch(ctx context.Context, server, epmd string) error {
 	var err error
 	port := strconv.Itoa(b.epmdPort)
 	//nolint:noctx // it outlives the context that it was started under
@@ -125,11 +126,31 @@ func (b *Broker) launch(server, epmd string) error {
 	if b.epmd, err = launch(mapper, b.owner, b.LogFile, b.epmdWord()); err != nil {
 		return err
 	}
+	if err := b.waitMapper(ctx); err != nil {
+		return err
+	}
 	//nolint:noctx // as above
 	node := exec.Command(server, "-"+Superuser, b.node)
 	node.Dir, node.Env = b.dataDir(), b.environment()
 	if b.process, err = launch(node, b.owner, b.LogFile, b.nodeWord()); err != nil {
 		return err
+	}
+	return nil
+}
+
+// waitMapper waits until the port mapper listens.
+func (b *Broker) waitMapper(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, helperTimeout)
+	defer cancel()
+	for !answers(ctx, b.epmdPort) {
+		if !b.epmd.running() {
+			return fmt.Errorf("the port mapper of the private RabbitMQ ended while starting: %s", logTail(b.LogFile))
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the port mapper of the private RabbitMQ (log: %s): %w", b.LogFile, ctx.Err())
+		case <-time.After(pollInterval):
+		}
 	}
 	return nil
 }
@@ -143,19 +164,7 @@ func (b *Broker) stop(ctx context.Context) error {
 	if err := errors.Join(b.process.end(ctx, syscall.SIGTERM), b.epmd.end(ctx, syscall.SIGTERM)); err != nil {
 		return fmt.Errorf("stop the private RabbitMQ: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), helperTimeout)
-	defer cancel()
-	for {
-		helpers := processesAt(b.dir)
-		if len(helpers) == 0 {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return killAll(helpers)
-		case <-time.After(pollInterval):
-		}
-	}
+	return endAll(context.WithoutCancel(ctx), b.dir, helperTimeout)
 }
 
 // waitReady waits until the node answers AMQP, ends, or time is up.
@@ -188,6 +197,7 @@ func (b *Broker) environment() []string {
 		serverEnvironment(b.dir),
 		"ERL_EPMD_PORT="+strconv.Itoa(b.epmdPort),
 		"ERL_EPMD_ADDRESS=127.0.0.1",
+		"ERL_FLAGS=-start_epmd false", // for each program of Erlang's that the node's scripts run, too
 		"RABBITMQ_NODENAME="+b.node+"@localhost",
 		"RABBITMQ_DIST_PORT="+strconv.Itoa(b.distPort),
 		"RABBITMQ_CONF_ENV_FILE="+file("rabbitmq-env.conf"),

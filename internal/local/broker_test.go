@@ -5,6 +5,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,6 +30,7 @@ func TestBroker(t *testing.T) {
 	found, err := local.Find(dir)
 	require.NoError(t, err)
 	require.Equal(t, local.StateStopped, found.Status(t.Context())[0].State)
+	hold(t, strings.TrimPrefix(found.Status(t.Context())[0].Address, "amqp://"))
 	again := up(t, local.Options{Dir: dir, Parts: local.PartBroker})
 	require.Equal(t, local.PartBroker, again.Started)
 	require.Equal(t, stack.Broker.URL(), again.Broker.URL())
@@ -41,6 +43,24 @@ func TestBroker(t *testing.T) {
 	require.Empty(t, processesOf(t, dir), "epmd is one of them")
 	_, err = net.Dial("tcp4", strings.TrimPrefix(again.Status(t.Context())[0].Address, "amqp://"))
 	require.Error(t, err)
+}
+
+// hold listens on an address for a moment, as a server does that was killed and isn't quite gone.
+func hold(t *testing.T, address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp4", address)
+	require.NoError(t, err)
+	time.AfterFunc(10*tick, func() { _ = listener.Close() })
+}
+
+// What a server is known by stays, even if what had its port goes a moment too late.
+func TestAPortThatComesFreeIsKept(t *testing.T) {
+	t.Parallel()
+	dir := stateDir(t)
+	address := up(t, local.Options{Dir: dir}).Status(t.Context())[0].Address
+	require.NoError(t, local.Down(t.Context(), dir, local.KeepData))
+	hold(t, address)
+	require.Equal(t, address, up(t, local.Options{Dir: dir}).Status(t.Context())[0].Address)
 }
 
 func TestBrokerMissing(t *testing.T) {

@@ -1,10 +1,12 @@
 package local
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"time"
 )
 
 // Ports are drawn below the range from which systems take the ports of outgoing connections: a port of that range may be in
@@ -33,6 +35,31 @@ func portFree(port int) bool {
 		return false
 	}
 	return listener.Close() == nil
+}
+
+// portPatience is how long a server waits for the port of its last life.
+const portPatience = 3 * time.Second
+
+// comesFree waits until nothing listens on a port, for a while: a server that was killed keeps its sockets for a moment after its
+// command line is gone, and whoever knows its address goes on asking there.
+func comesFree(ctx context.Context, port int) bool {
+	ctx, cancel := context.WithTimeout(ctx, portPatience)
+	defer cancel()
+	for !portFree(port) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(pollInterval):
+		}
+	}
+	return true
+}
+
+// answers tells whether something takes connections on a port.
+func answers(ctx context.Context, port int) bool {
+	var dialer net.Dialer
+	connection, err := dialer.DialContext(ctx, "tcp4", localAddress(port))
+	return err == nil && connection.Close() == nil
 }
 
 func localAddress(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }

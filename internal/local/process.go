@@ -191,6 +191,30 @@ func processesAt(home string) []int {
 	return found
 }
 
+// endAll waits until no process with a home is left. Those that stay longer than patience are killed, and it looks again: one that was killed may have
+// started another a moment before.
+func endAll(ctx context.Context, home string, patience time.Duration) error {
+	patient := time.Now().Add(patience)
+	ctx, cancel := context.WithTimeout(ctx, patience+killTimeout)
+	defer cancel()
+	for {
+		helpers := processesAt(home)
+		if len(helpers) == 0 {
+			return nil
+		}
+		if time.Now().After(patient) {
+			if err := killAll(helpers); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("processes %v don't end", helpers)
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
 func killAll(pids []int) error {
 	for _, pid := range pids {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {

@@ -167,7 +167,7 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 			"drop what is left of this stack: `tenantctl local down`")
 	}
 	s.Started |= PartPostgres
-	if p.Port != 0 && portFree(p.Port) {
+	if p.Port != 0 && comesFree(ctx, p.Port) {
 		return p.Start(ctx)
 	}
 	return p.startOnFreePort(ctx)
@@ -191,7 +191,7 @@ func (s *Stack) upBroker(ctx context.Context) error {
 		return err
 	}
 	s.Started |= PartBroker
-	if err := b.choosePorts(); err != nil {
+	if err := b.choosePorts(ctx); err != nil {
 		return err
 	}
 	s.record.Broker = &brokerRecord{Node: b.node, Port: b.Port, DistPort: b.distPort, EpmdPort: b.epmdPort}
