@@ -80,22 +80,35 @@ func dropRole(t testing.TB, server *local.Postgres, role string) {
 	conn := connect(t, server.DSN("postgres"))
 	defer func() { _ = conn.Close(ctx) }()
 	drop := `drop role if exists ` + postgres.Ident(role)
-	if _, err := conn.Exec(ctx, drop); err == nil {
-		return
+	_, err := conn.Exec(ctx, drop)
+	for range dropTries {
+		if err == nil {
+			return
+		}
+		dropOwned(t, server, role, texts(t, conn, `select datname from pg_database where datallowconn`))
+		_, err = conn.Exec(ctx, drop)
 	}
-	for _, database := range texts(t, conn, `select datname from pg_database where datallowconn`) {
-		other, err := postgres.Connect(ctx, server.DSN(database), options())
+	require.NoError(t, err)
+}
+
+// dropTries is how often parallel tests may be in the way of a drop.
+const dropTries = 5
+
+// dropOwned drops what a role owns and was granted. What a parallel test is in the way of stays.
+func dropOwned(t testing.TB, server *local.Postgres, role string, databases []string) {
+	t.Helper()
+	ctx := context.Background()
+	for _, database := range databases {
+		conn, err := postgres.Connect(ctx, server.DSN(database), options())
 		if err != nil {
 			continue // a parallel test dropped it
 		}
-		_, err = other.Exec(ctx, `drop owned by `+postgres.Ident(role)+` cascade`)
-		_ = other.Close(ctx)
+		_, err = conn.Exec(ctx, `drop owned by `+postgres.Ident(role)+` cascade`)
+		_ = conn.Close(ctx)
 		if err != nil && postgres.Classify(err) == postgres.Terminal {
 			require.NoError(t, err)
 		}
 	}
-	_, err := conn.Exec(ctx, drop)
-	require.NoError(t, err)
 }
 
 func texts(t testing.TB, conn *pgx.Conn, sql string) []string {

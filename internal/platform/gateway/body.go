@@ -14,13 +14,24 @@ type body struct {
 	io.ReadCloser
 	control *http.ResponseController
 	idle    time.Duration
+	left    int64 // bytes that are to come; negative: not known
 	failure atomic.Pointer[error]
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. A body of which everything was read has ended, whatever its source says then: the server closes the
+// source when the answer begins, and the transport, which looks for more once it has sent all, would take that for a failure and
+// break the answer off.
 func (b *body) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, io.EOF
+	}
 	_ = b.control.SetReadDeadline(time.Now().Add(b.idle)) // a connection without deadlines has none to miss
 	n, err := b.ReadCloser.Read(p)
+	if b.left > 0 {
+		if b.left -= int64(n); b.left == 0 && err == nil {
+			err = io.EOF
+		}
+	}
 	switch {
 	case errors.Is(err, io.EOF):
 		// The server goes on reading to see whether the client is there: that may take as long as the answer does.

@@ -343,6 +343,20 @@ func TestNothingIsSentTwice(t *testing.T) {
 	require.Equal(t, "1", a.header.Get("Retry-After"))
 }
 
+// The server closes a request's body when its answer begins: the transport may be about to look for more of it just then.
+func TestALongAnswerToALongBodyComesWhole(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	long := strings.Repeat("x", 200_000)
+	b.legacy.does(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, long)
+	})
+	for range 300 {
+		require.Equal(t, long, b.ask(http.MethodPost, "client-x", "/", strings.NewReader(long[:70_000]), nil).body)
+	}
+}
+
 func TestRoundTripperTriesReadsOnceMore(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -62,7 +62,7 @@ func (g *Gateway) serve(raw http.ResponseWriter, r *http.Request) {
 	}
 	var client *body
 	if r.Body != nil && r.Body != http.NoBody {
-		client = &body{ReadCloser: r.Body, control: control, idle: g.Idle}
+		client = &body{ReadCloser: r.Body, control: control, idle: g.Idle, left: r.ContentLength}
 		_ = control.SetReadDeadline(time.Now().Add(g.Idle))
 		r.Body = client
 	}

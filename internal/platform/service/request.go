@@ -93,8 +93,12 @@ func invalid(err error) error {
 	for _, one := range all {
 		p.Fields = append(p.Fields, fields(one)...)
 	}
+	p.Fields = p.Fields[:min(len(p.Fields), maxFields)]
 	return p
 }
+
+// maxFields is how many of a request's faults are told.
+const maxFields = 50
 
 func fields(err error) []Field {
 	var request *openapi3filter.RequestError
@@ -116,15 +120,18 @@ func fields(err error) []Field {
 func field(at string, err error) Field {
 	var schema *openapi3.SchemaError
 	if errors.As(err, &schema) {
-		return Field{At: at + "/" + strings.Join(schema.JSONPointer(), "/"), Detail: schema.Reason}
+		return Field{At: brief(at + "/" + strings.Join(schema.JSONPointer(), "/")), Detail: brief(schema.Reason)}
 	}
 	var request *openapi3filter.RequestError
 	if errors.As(err, &request) && request.Reason != "" {
-		return Field{At: at, Detail: request.Reason}
+		return Field{At: at, Detail: brief(request.Reason)}
 	}
 	var parse *openapi3filter.ParseError
 	if errors.As(err, &parse) {
-		return Field{At: at, Detail: "can't be read: " + parse.Reason}
+		return Field{At: at, Detail: brief("can't be read: " + parse.Reason)}
 	}
-	return Field{At: at, Detail: fmt.Sprintf("%.200s", err.Error())}
+	return Field{At: at, Detail: brief(err.Error())}
 }
+
+// brief bounds what names a part of the request: its author chose how long that is.
+func brief(text string) string { return fmt.Sprintf("%.200s", text) }

@@ -67,6 +67,15 @@ func TestWhatIsWrongIsSaidByItsPlaceAndNotByItsValue(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, answer.StatusCode)
 }
 
+func TestWhatIsWrongIsSaidBriefly(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	body := `{"` + strings.Repeat("x", 900) + `":1}`
+	answer, text := b.do(t, call{method: http.MethodPost, path: "/v1/notes", body: body, header: bearer(b.token(t, "a", "*"))})
+	require.Equal(t, http.StatusUnprocessableEntity, answer.StatusCode)
+	require.NotContains(t, text, strings.Repeat("x", 201))
+}
+
 func places(p service.Problem) []string {
 	var list []string
 	for _, field := range p.Fields {
