@@ -112,6 +112,10 @@ func (f *Factory) dashboardSource() (*records.Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	transport, err := f.toServices()
+	if err != nil {
+		return nil, err
+	}
 	budget := file.Rollout().Budget
 	return records.New(records.Options{
 		Registry: func(ctx context.Context) (*registry.Registry, error) { return f.ExistingRegistry(ctx) },
@@ -126,7 +130,7 @@ func (f *Factory) dashboardSource() (*records.Source, error) {
 			}
 			return specs, nil
 		},
-		Budget: &budget, Size: f.sizeOf, Mask: f.mask,
+		Budget: &budget, Size: f.sizeOf, Platform: transport, Mask: f.mask,
 	})
 }
 

@@ -27,27 +27,49 @@ func (p *platform) configure(settings config.Platform, domain string) error {
 		}
 		p.tls = &tls.Config{GetCertificate: served.get, MinVersion: tls.VersionTLS12}
 	}
-	return p.trust(settings.CA)
+	var err error
+	p.authority, err = authorities(settings.CA)
+	return err
 }
 
-// trust has calls believe the authorities of a file besides the system's.
-func (p *platform) trust(file string) error {
+// authorities are those that calls to services believe: of a file, besides the system's; nil where none is given.
+func authorities(file string) (*tls.Config, error) {
 	if file == "" {
-		return nil
+		return nil, nil
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("platform.ca: %w", err)
+		return nil, fmt.Errorf("platform.ca: %w", err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
-		return fmt.Errorf("read the system's certificate authorities: %w", err)
+		return nil, fmt.Errorf("read the system's certificate authorities: %w", err)
 	}
 	if !pool.AppendCertsFromPEM(text) {
-		return fmt.Errorf("platform.ca: %s holds no certificate: %w", file, tenant.ErrInvalid)
+		return nil, fmt.Errorf("platform.ca: %s holds no certificate: %w", file, tenant.ErrInvalid)
 	}
-	p.authority = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return nil
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+}
+
+// transportBy is what calls go through that believe authorities; nil, the default, where there are none of one's own.
+func (f *Factory) transportBy(authority *tls.Config) http.RoundTripper {
+	if authority == nil {
+		return nil
+	}
+	made := http.DefaultTransport.(*http.Transport).Clone() // it is one
+	made.TLSClientConfig = authority
+	f.onClose(func(context.Context) { made.CloseIdleConnections() })
+	return made
+}
+
+// toServices is what commands ask running services through.
+func (f *Factory) toServices() (http.RoundTripper, error) {
+	file, err := f.Config()
+	if err != nil {
+		return nil, err
+	}
+	authority, err := authorities(file.Platform().CA)
+	return f.transportBy(authority), err
 }
 
 // scheme is how a service of this process is spoken to: only the one at --listen has the certificate.
@@ -66,16 +88,8 @@ func (p *platform) ofFront(service string) *tls.Config {
 	return p.tls
 }
 
-// transport is what calls go through; nil, the default, where no authority of one's own is to be believed.
-func (p *platform) transport() http.RoundTripper {
-	if p.authority == nil {
-		return nil
-	}
-	made := http.DefaultTransport.(*http.Transport).Clone() // it is one
-	made.TLSClientConfig = p.authority
-	p.f.onClose(func(context.Context) { made.CloseIdleConnections() })
-	return made
-}
+// transport is what calls of this process go through.
+func (p *platform) transport() http.RoundTripper { return p.f.transportBy(p.authority) }
 
 // cache is the Redis that core's processes share. Without one nothing is remembered: a process's own memory wouldn't hear of what others write.
 func (p *platform) cache() (*cache.Cache, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenantctl/internal/cli/progress"
+	"tenantctl/internal/config"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
 	"tenantctl/internal/upgrade"
@@ -213,7 +214,7 @@ func (f *Factory) upgrader(ctx context.Context, opts *upgradeOptions, show upgra
 	}
 	var gates []upgrade.Gate
 	if opts.Rollback == "" && !opts.DryRun { // neither asks a gate, so neither needs its secrets
-		if gates, err = gate.All(file.Rollout(), gate.Options{Resolve: f.resolve}); err != nil {
+		if gates, err = f.gates(file); err != nil {
 			return nil, err
 		}
 	}
@@ -235,6 +236,22 @@ func (f *Factory) upgrader(ctx context.Context, opts *upgradeOptions, show upgra
 		Instance: homes.get, Gates: gates, AcceptGate: opts.Accept, Patience: patience, Observer: show, Actor: f.actor(),
 		Drain: f.signals.draining(), Log: f.quietLog(),
 	}), nil
+}
+
+// gates are asked after each wave.
+func (f *Factory) gates(file *config.File) ([]upgrade.Gate, error) {
+	transport, err := f.toServices()
+	if err != nil {
+		return nil, err
+	}
+	running := func(ctx context.Context) ([]registry.RunningService, error) {
+		records, err := f.Registry(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return records.Running(ctx)
+	}
+	return gate.All(file.Rollout(), gate.Options{Resolve: f.resolve, Running: running, Platform: transport})
 }
 
 // members are the tenants of a selection that were made, as they are declared and recorded now.

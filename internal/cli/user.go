@@ -84,7 +84,7 @@ func runUserAdd(ctx context.Context, opts *userAddOptions) error {
 		return err
 	}
 	p := &platform{f: f, records: records}
-	if err := p.trust(file.Platform().CA); err != nil {
+	if p.authority, err = authorities(file.Platform().CA); err != nil {
 		return err
 	}
 	id, err := p.addUser(ctx, name, opts.Login, opts.Role, password)

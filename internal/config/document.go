@@ -132,6 +132,7 @@ type gates struct {
 	Attempts int           `yaml:"attempts" min:"1" max:"100" doc:"How often a gate that doesn't pass is asked before its answer counts. Default: 3. What an HTTP gate calls a failure counts at once."`
 	Interval Duration      `yaml:"interval" min:"1ms" max:"1h" doc:"Wait between two attempts, spread by chance. Default: 10s."`
 	Database databaseGate  `yaml:"database" doc:"Looks at the instances on which a wave's tenants live. On by default."`
+	Services servicesGate  `yaml:"services" doc:"Compares what running services answered to upgraded tenants, since the wave began, with what they answered to the others, by the metrics that they tell themselves. On by default."`
 	Metrics  []metricsGate `yaml:"metrics" doc:"Compare, by Prometheus, requests of upgraded tenants with those of tenants not yet upgraded, told apart by the label schema_version: the service's version as a plain number."`
 	HTTP     []httpGate    `yaml:"http" doc:"Ask a service of your own: the wave is sent to it by POST as JSON. 2xx without a body, or with {\"verdict\": \"pass\"}, passes; \"fail\" or 4xx (other than 408 and 429) fails; \"inconclusive\", any other answer or none pauses the rollout."`
 }
@@ -146,6 +147,16 @@ type databaseGate struct {
 	OldestTransaction Duration `yaml:"oldestTransaction" min:"1s" max:"720h" doc:"How long a transaction may have been open. Default: 10m."`
 	InvalidIndexes    *int     `yaml:"invalidIndexes" min:"0" doc:"Invalid indexes that the tenants of the wave may have on an instance. Default: 0."`
 	Samples           int      `yaml:"samples" min:"1" max:"60" doc:"How often it looks, a second apart; the median counts. Default: 3."`
+}
+
+type servicesGate struct {
+	Off             bool     `yaml:"off" doc:"true switches this gate off."`
+	MinSamples      *int     `yaml:"minSamples" min:"1" doc:"Requests that either side needs to be compared. Default: 100."`
+	MaxRatio        *float64 `yaml:"maxRatio" min:"1" doc:"How many times the others' number the upgraded tenants' may be. Fails only together with an increase. Default: 1.5."`
+	ErrorIncrease   *float64 `yaml:"errorIncrease" min:"0" doc:"How much above the others' the upgraded tenants' share of requests answered 5xx may be. Default: 0.01."`
+	LatencyIncrease Duration `yaml:"latencyIncrease" min:"1ms" max:"1h" doc:"How much above the others' the upgraded tenants' 99th percentile may be. Default: 100ms."`
+	Quiet           Quiet    `yaml:"quiet" enum:"pass,pause" doc:"What too few requests come to: pass lets the next wave begin, pause stops the rollout until a person has decided. Default: pass."`
+	Timeout         Duration `yaml:"timeout" min:"1ms" max:"1m" doc:"How long a process may take to answer. Default: 3s."`
 }
 
 type metricsGate struct {

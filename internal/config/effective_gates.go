@@ -8,6 +8,7 @@ func (e *effective) gates(g Gates) {
 	e.add(strconv.Itoa(g.Attempts), top.key("attempts"))
 	e.add(Duration(g.Interval).String(), top.key("interval"))
 	e.databaseGate(top.key("database"), g.Database)
+	e.servicesGate(top.key("services"), g.Services)
 	for i, check := range g.Metrics {
 		e.metricsGate(top.key("metrics").item(i), check)
 	}
@@ -37,6 +38,19 @@ func (e *effective) databaseGate(p path, g *DatabaseGate) {
 	} {
 		e.add(limit.value, p.key(limit.key))
 	}
+}
+
+func (e *effective) servicesGate(p path, g *ServicesGate) {
+	if g == nil {
+		e.add("true", p.key("off"))
+		return
+	}
+	e.add(strconv.Itoa(g.MinSamples), p.key("minSamples"))
+	e.add(plainNumber(g.MaxRatio), p.key("maxRatio"))
+	e.add(plainNumber(g.ErrorIncrease), p.key("errorIncrease"))
+	e.add(Duration(g.LatencyIncrease).String(), p.key("latencyIncrease"))
+	e.add(string(g.Quiet), p.key("quiet"))
+	e.add(Duration(g.Timeout).String(), p.key("timeout"))
 }
 
 func (e *effective) metricsGate(p path, g MetricsGate) {

@@ -7,6 +7,7 @@ type Gates struct {
 	Attempts int           // a gate that doesn't pass is asked so often before its answer counts
 	Interval time.Duration // between two attempts
 	Database *DatabaseGate // nil where it is switched off
+	Services *ServicesGate // nil where it is switched off
 	Metrics  []MetricsGate
 	HTTP     []HTTPGate
 }
@@ -22,6 +23,26 @@ type DatabaseGate struct {
 	InvalidIndexes    int // of the wave's tenants on an instance
 	Samples           int
 }
+
+// ServicesGate compares what running services answered to upgraded tenants and to the others, by what they tell of themselves.
+type ServicesGate struct {
+	MinSamples int     // requests that either side needs to be compared
+	MaxRatio   float64 // the upgraded tenants are worse when this and the increase are passed
+	// ErrorIncrease is of the share of 5xx, LatencyIncrease of the 99th percentile.
+	ErrorIncrease   float64
+	LatencyIncrease time.Duration
+	Quiet           Quiet         // what too few requests come to
+	Timeout         time.Duration // for one process to answer
+}
+
+// Quiet is what a gate says where there are too few requests to compare.
+type Quiet string
+
+// What too few requests come to.
+const (
+	QuietPass  Quiet = "pass"
+	QuietPause Quiet = "pause"
+)
 
 // MetricsGate compares the requests of upgraded tenants with those of the others.
 type MetricsGate struct {
@@ -71,9 +92,9 @@ func knownChecks() map[string]knownCheck {
 	const all = `sum by (schema_version) (rate(http_requests_total{service="{service}"}[{window}]))`
 	return map[string]knownCheck{
 		// A version without any 5xx has no series of them: its share is 0, not unknown.
-		"errors": {`(sum by (schema_version) (rate(http_requests_total{service="{service}",code=~"5.."}[{window}])) or 0 * ` + all + `) / ` + all, 0.01},
+		"errors": {`(sum by (schema_version) (rate(http_requests_total{service="{service}",code=~"5.."}[{window}])) or 0 * ` + all + `) / ` + all, errorIncrease},
 		"latency": {
-			`histogram_quantile(0.99, sum by (schema_version, le) (rate(http_request_duration_seconds_bucket{service="{service}"}[{window}])))`, 0.1,
+			`histogram_quantile(0.99, sum by (schema_version, le) (rate(http_request_duration_seconds_bucket{service="{service}"}[{window}])))`, latencyIncrease.Seconds(),
 		},
 	}
 }
@@ -83,13 +104,15 @@ const (
 	defaultInterval   = 10 * time.Second
 	defaultMinSamples = 100
 	defaultMaxRatio   = 1.5
+	errorIncrease     = 0.01
+	latencyIncrease   = 100 * time.Millisecond
 )
 
 func (f *File) gates() Gates {
 	declared := &f.doc.Rollout.Gates
 	made := Gates{
 		Attempts: first(declared.Attempts, defaultAttempts), Interval: first(time.Duration(declared.Interval), defaultInterval),
-		Database: declared.Database.gate(),
+		Database: declared.Database.gate(), Services: declared.Services.gate(),
 	}
 	for i := range declared.Metrics {
 		made.Metrics = append(made.Metrics, declared.Metrics[i].gate())
@@ -113,6 +136,17 @@ func (g *databaseGate) gate() *DatabaseGate {
 		SlotWAL:           first(g.SlotWAL, 10<<30),
 		OldestTransaction: first(time.Duration(g.OldestTransaction), 10*time.Minute),
 		InvalidIndexes:    given(g.InvalidIndexes, 0), Samples: first(g.Samples, 3),
+	}
+}
+
+func (g *servicesGate) gate() *ServicesGate {
+	if g.Off {
+		return nil
+	}
+	return &ServicesGate{
+		MinSamples: given(g.MinSamples, defaultMinSamples), MaxRatio: given(g.MaxRatio, defaultMaxRatio),
+		ErrorIncrease: given(g.ErrorIncrease, errorIncrease), LatencyIncrease: first(time.Duration(g.LatencyIncrease), latencyIncrease),
+		Quiet: first(g.Quiet, QuietPass), Timeout: first(time.Duration(g.Timeout), 3*time.Second),
 	}
 }
 

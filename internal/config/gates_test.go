@@ -13,9 +13,12 @@ func TestGatesWithoutAny(t *testing.T) {
 	byDefault := Gates{Attempts: 3, Interval: 10 * time.Second, Database: &DatabaseGate{
 		LockWaiters: 5, WaitedLongerThan: time.Second, ReplicationLag: 30 * time.Second, ReplicationBytes: 1 << 30,
 		SlotWAL: 10 << 30, OldestTransaction: 10 * time.Minute, Samples: 3,
+	}, Services: &ServicesGate{
+		MinSamples: 100, MaxRatio: 1.5, ErrorIncrease: 0.01, LatencyIncrease: 100 * time.Millisecond, Quiet: QuietPass, Timeout: 3 * time.Second,
 	}}
 	require.Equal(t, byDefault, parse(t, "version: 1\n").Rollout().Gates)
 	require.Equal(t, byDefault, parse(t, "version: 1\nrollout: { gates: { database: } }\n").Rollout().Gates)
+	require.Nil(t, parse(t, "version: 1\nrollout: { gates: { services: { off: true } } }\n").Rollout().Gates.Services)
 	require.Nil(t, parse(t, "version: 1\nrollout: { gates: { database: { off: true } } }\n").Rollout().Gates.Database)
 	require.NotNil(t, parse(t, "version: 1\nrollout: { gates: { database: { off: false } } }\n").Rollout().Gates.Database)
 }
@@ -32,6 +35,9 @@ func TestGates(t *testing.T) {
 		LockWaiters: 0, WaitedLongerThan: 2 * time.Second, ReplicationLag: time.Minute, ReplicationBytes: 512 << 20,
 		SlotWAL: 2 << 40, OldestTransaction: time.Hour, InvalidIndexes: 3, Samples: 5,
 	}, g.Database)
+	require.Equal(t, &ServicesGate{
+		MinSamples: 20, MaxRatio: 2, ErrorIncrease: 0, LatencyIncrease: 50 * time.Millisecond, Quiet: QuietPause, Timeout: time.Second,
+	}, g.Services)
 	require.Len(t, g.Metrics, 3)
 
 	errors := g.Metrics[0]
@@ -85,6 +91,8 @@ func TestSecretsOfGates(t *testing.T) {
 		"rollout.gates.attempts":                         "5",
 		"rollout.gates.database.slotWAL":                 "2TB",
 		"rollout.gates.database.replicationBytes":        "512MB",
+		"rollout.gates.services.quiet":                   "pause",
+		"rollout.gates.services.latencyIncrease":         "50ms",
 		"rollout.gates.metrics[1].headers.Authorization": "Bearer ${PROMETHEUS_TOKEN}",
 		"rollout.gates.metrics[1].max":                   "2",
 		"rollout.gates.metrics[2].maxIncrease":           "0.5",

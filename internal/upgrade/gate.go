@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -38,11 +39,28 @@ type Passage struct {
 	Rollout   string
 	Wave      Wave
 	Targets   []Target
-	Instances []Instance // on which the wave's tenants live
-	Upgraded  []Outcome  // of the whole rollout so far
-	Waiting   []Outcome  // that are still to come
-	Began     time.Time  // of the wave
-	Ended     time.Time  // of the wave, before it baked
+	Instances []Instance  // on which the wave's tenants live
+	Upgraded  []Outcome   // of the whole rollout so far
+	Waiting   []Outcome   // that are still to come
+	Began     time.Time   // of the wave
+	Ended     time.Time   // of the wave, before it baked
+	Said      []Judgement // of this wave before, oldest first: a rollout that stopped is resumed
+}
+
+// Brought are the targets that some tenant was brought to: of a service that everybody was at already there is nothing to judge.
+func (p *Passage) Brought() []Target {
+	return slices.DeleteFunc(slices.Clone(p.Targets), func(t Target) bool {
+		return !slices.ContainsFunc(p.Upgraded, func(o Outcome) bool {
+			before, concerned := o.Before[t.Service]
+			return concerned && (before == nil || *before != t.Version)
+		})
+	})
+}
+
+// Watcher is a gate that compares what it sees after a wave with what it saw before.
+type Watcher interface {
+	// Watch is called when a wave begins, and when one is taken up again.
+	Watch(ctx context.Context, targets []Target)
 }
 
 // Gate judges whether the next wave may begin. An error is its own failure to ask, and counts as Inconclusive.

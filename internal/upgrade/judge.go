@@ -81,12 +81,30 @@ func (u *Upgrader) accept(ctx context.Context, r *Rollout, wave Wave, said Judge
 	return u.publish(ctx, "rollout.gate_accepted", fmt.Sprintf("rollout %s, wave %d: gate %s, %s", r.ID, wave.Number, said.Gate, accepted.Message))
 }
 
+// watch has gates look at how things are before a wave.
+func (u *Upgrader) watch(ctx context.Context, targets []Target) {
+	for _, gate := range u.Gates {
+		if w, watches := gate.(Watcher); watches {
+			w.Watch(ctx, targets)
+		}
+	}
+}
+
 func (u *Upgrader) passage(ctx context.Context, r *Rollout, wave Wave, began time.Time) (Passage, error) {
 	outcomes, err := u.Store.Outcomes(ctx, r.ID)
 	if err != nil {
 		return Passage{}, err
 	}
 	p := Passage{Rollout: r.ID, Wave: wave, Targets: r.Targets, Began: began, Ended: time.Now().Add(-wave.Bake)}
+	said, err := u.Store.Judgements(ctx, r.ID)
+	if err != nil {
+		return Passage{}, err
+	}
+	for _, j := range said {
+		if j.Wave == wave.Number {
+			p.Said = append(p.Said, j.Judgement)
+		}
+	}
 	var instances []string
 	for _, o := range outcomes {
 		if o.Wave == wave.Number && !slices.Contains(instances, o.Instance) {

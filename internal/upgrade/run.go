@@ -275,6 +275,9 @@ func (u *Upgrader) wave(ctx context.Context, r *Rollout, wave *Wave) error {
 	begun := *wave
 	begun.Size = len(tenants) // what is left of it
 	u.Observer.WaveBegan(begun, len(r.Waves))
+	if !wave.Passed {
+		u.watch(ctx, r.Targets)
+	}
 	began := time.Now()
 	b := newBudget(u.Rollout.Budget, wave.Size)
 	err = u.runTenants(ctx, r, forward, wave.Parallel, b, tenants)

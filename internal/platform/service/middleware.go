@@ -92,7 +92,17 @@ func (s *Service) operation(o Operation, handle Handler) http.Handler {
 		began := time.Now()
 		w := &recorder{ResponseWriter: raw}
 		r.Body = http.MaxBytesReader(raw, r.Body, limit)
-		identity, err := s.answer(w, r, o, handle)
+		identity, err := s.identify(r, o)
+		returned := false
+		defer func() {
+			if !returned { // a panic, which is answered further out
+				s.count(o, identity, http.StatusInternalServerError, time.Since(began))
+			}
+		}()
+		if err == nil {
+			err = s.answer(w, r, o, identity, handle)
+		}
+		returned = true
 		if err != nil {
 			problem := ProblemOf(err)
 			if problem.Status >= http.StatusInternalServerError {
@@ -107,21 +117,17 @@ func (s *Service) operation(o Operation, handle Handler) http.Handler {
 	})
 }
 
-func (s *Service) answer(w *recorder, r *http.Request, o Operation, handle Handler) (scope.Identity, error) {
-	identity, err := s.identify(r, o)
-	if err != nil {
-		return identity, err
-	}
+func (s *Service) answer(w *recorder, r *http.Request, o Operation, identity scope.Identity, handle Handler) error {
 	request, err := s.description.read(o, identity, r.WithContext(scope.With(r.Context(), identity)))
 	if err != nil {
-		return identity, err
+		return err
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the body is here; the answer may be a stream without an end
 	response, err := handle(request)
 	if err != nil {
-		return identity, err
+		return err
 	}
-	return identity, response.write(w)
+	return response.write(w)
 }
 
 // identify tells who asks, and whether the operation is theirs to ask for.

@@ -147,6 +147,8 @@ func TestAPanicEndsItsRequestOnly(t *testing.T) {
 	}
 	answer, _ := b.do(t, call{path: "/healthz"})
 	require.Equal(t, 200, answer.StatusCode)
+	_, metrics := b.do(t, call{path: "/metrics"})
+	require.Contains(t, metrics, `http_requests_total{code="500",method="GET",route="/v1/greeting",schema_version="",service="notes"} 2`)
 }
 
 func TestEveryAnswerHasItsHeaders(t *testing.T) {

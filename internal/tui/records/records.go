@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -28,6 +29,8 @@ type Options struct {
 	Budget *config.Budget
 	// Size asks an instance what a tenant's tables take; nil: nobody is asked.
 	Size func(ctx context.Context, instance, schema string) (tui.Size, error)
+	// Platform is how running services are reached; nil is the default.
+	Platform http.RoundTripper
 	// Mask hides secrets in a text.
 	Mask func(string) string
 }
@@ -47,7 +50,7 @@ func New(o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{Options: o, declared: make(map[tenant.Name]tenant.Spec, len(specs)), traffic: newTraffic()}
+	s := &Source{Options: o, declared: make(map[tenant.Name]tenant.Spec, len(specs)), traffic: newTraffic(o.Platform)}
 	for _, spec := range specs {
 		s.declared[spec.Name] = spec
 		s.names = append(s.names, spec.Name)

@@ -2,46 +2,37 @@ package records
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"math"
 	"net/http"
-	"strings"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 	"golang.org/x/sync/errgroup"
 
 	"tenantctl/internal/registry"
+	"tenantctl/internal/scrape"
 	"tenantctl/internal/tui"
 )
 
 // traffic asks services' /metrics and remembers what each said before, since counters only tell by how much they grew.
 type traffic struct {
-	client *http.Client
+	reader *scrape.Reader
 	before map[string]counts // by the process' id
 	shown  map[string]tui.Traffic
 }
 
 // counts are a process' counters at a moment.
 type counts struct {
-	at      time.Time
-	all     float64
-	failed  float64
-	buckets map[float64]float64 // how many took at most so many seconds
+	at time.Time
+	scrape.Tally
 }
 
 const (
 	metricsTimeout = 2 * time.Second
 	metricsEvery   = 2 * time.Second
-	maxMetrics     = 8 << 20
 	metricsAtOnce  = 8
 )
 
-func newTraffic() traffic {
-	return traffic{client: &http.Client{Timeout: metricsTimeout}, before: map[string]counts{}, shown: map[string]tui.Traffic{}}
+func newTraffic(transport http.RoundTripper) traffic {
+	return traffic{reader: scrape.NewReader(transport, metricsTimeout), before: map[string]counts{}, shown: map[string]tui.Traffic{}}
 }
 
 // Services implements tui.Source.
@@ -79,53 +70,20 @@ func (s *Source) Services(ctx context.Context) ([]tui.Service, error) {
 }
 
 func (t *traffic) ask(ctx context.Context, process registry.RunningService) (counts, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(process.URL, "/")+"/metrics", nil)
+	page, err := t.reader.Read(ctx, process.URL)
 	if err != nil {
-		return counts{}, fmt.Errorf("metrics: %w", err)
+		return counts{}, err
 	}
-	response, err := t.client.Do(request)
-	if err != nil {
-		return counts{}, fmt.Errorf("metrics: %w", err)
+	c := counts{at: page.At}
+	for _, requests := range page.Requests() { // at all versions of tenants' schemas
+		c.Tally = c.Add(requests)
 	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return counts{}, fmt.Errorf("metrics: %s", response.Status)
-	}
-	return readCounts(io.LimitReader(response.Body, maxMetrics))
-}
-
-// readCounts adds up requests, those that failed, and how long they took, over all routes and versions.
-func readCounts(from io.Reader) (counts, error) {
-	parser := expfmt.NewTextParser(model.LegacyValidation)
-	families, err := parser.TextToMetricFamilies(from)
-	if err != nil {
-		return counts{}, fmt.Errorf("metrics: %w", err)
-	}
-	c := counts{at: time.Now(), buckets: map[float64]float64{}}
-	for _, name := range []string{"http_requests_total", "gateway_requests_total", "gateway_rejected_total"} {
-		for _, m := range families[name].GetMetric() {
-			v := m.GetCounter().GetValue()
-			c.all += v
-			if strings.HasPrefix(label(m, "code"), "5") {
-				c.failed += v
-			}
-		}
-	}
-	for _, m := range families["http_request_duration_seconds"].GetMetric() {
-		for _, b := range m.GetHistogram().GetBucket() {
-			c.buckets[b.GetUpperBound()] += float64(b.GetCumulativeCount())
+	for _, name := range []string{"gateway_requests_total", "gateway_rejected_total"} {
+		for _, m := range page.Series(name) {
+			c.All += m.GetCounter().GetValue()
 		}
 	}
 	return c, nil
-}
-
-func label(m *dto.Metric, name string) string {
-	for _, l := range m.GetLabel() {
-		if l.GetName() == name {
-			return l.GetValue()
-		}
-	}
-	return ""
 }
 
 // add shows a process' traffic since it was asked before; between two questions, what was shown last.
@@ -133,7 +91,7 @@ func (t *traffic) add(s *tui.Service, now counts) {
 	if !now.at.IsZero() {
 		before, there := t.before[s.ID]
 		t.before[s.ID] = now
-		if there && now.all >= before.all {
+		if there && now.All >= before.All {
 			t.shown[s.ID] = between(before, now)
 		}
 	}
@@ -143,33 +101,13 @@ func (t *traffic) add(s *tui.Service, now counts) {
 }
 
 func between(before, now counts) tui.Traffic {
-	span := now.at.Sub(before.at)
-	made := tui.Traffic{Span: span}
-	n := now.all - before.all
+	span, grown := now.at.Sub(before.at), now.Since(before.Tally)
+	made := tui.Traffic{Span: span, P99: grown.Quantile(0.99)}
 	if span > 0 {
-		made.Rate = n / span.Seconds()
+		made.Rate = grown.All / span.Seconds()
 	}
-	if n > 0 {
-		made.Errors = (now.failed - before.failed) / n
+	if grown.All > 0 {
+		made.Errors = grown.ErrorShare()
 	}
-	made.P99 = quantile(before.buckets, now.buckets)
 	return made
-}
-
-// quantile is the upper bound under which 99 % of what came in between lie: the histogram doesn't know it closer.
-func quantile(before, now map[float64]float64) time.Duration {
-	total := now[math.Inf(1)] - before[math.Inf(1)]
-	if total <= 0 {
-		return 0
-	}
-	least := math.Inf(1)
-	for bound, count := range now {
-		if count-before[bound] >= 0.99*total {
-			least = min(least, bound)
-		}
-	}
-	if math.IsInf(least, 1) {
-		return 0
-	}
-	return time.Duration(least * float64(time.Second))
 }

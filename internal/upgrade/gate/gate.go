@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tenantctl/internal/config"
+	"tenantctl/internal/registry"
 	"tenantctl/internal/upgrade"
 )
 
@@ -17,9 +18,13 @@ type Options struct {
 	Resolve func(config.Secret) (string, error)
 	// Client asks Prometheus and services; nil is one of the gates' own. It isn't made to follow redirects.
 	Client *http.Client
+	// Running lists the processes of the platform; nil where none are known.
+	Running func(context.Context) ([]registry.RunningService, error)
+	// Platform is how they are reached; nil is the default.
+	Platform http.RoundTripper
 }
 
-// All makes the gates of a rollout, in the order in which they are asked: the instances, then metrics, then services. Secrets
+// All makes the gates of a rollout, in the order in which they are asked: the instances, then running services, metrics, and services of the user's own. Secrets
 // are resolved here, so that what is missing shows before the first wave.
 func All(rollout config.Rollout, opts Options) ([]upgrade.Gate, error) {
 	declared := rollout.Gates
@@ -30,6 +35,10 @@ func All(rollout config.Rollout, opts Options) ([]upgrade.Gate, error) {
 	}
 	if declared.Database != nil {
 		add("database", (&database{limits: *declared.Database, every: time.Second}).look)
+	}
+	if declared.Services != nil && opts.Running != nil {
+		g := newServices(*declared.Services, opts.Running, opts.Platform)
+		all = append(all, &patient{name: servicesGate, look: g.look, watch: g.watch, attempts: declared.Attempts, interval: declared.Interval})
 	}
 	for _, check := range declared.Metrics {
 		source, err := newPrometheus(check, opts.Resolve, web)
@@ -55,12 +64,20 @@ type look func(ctx context.Context, p upgrade.Passage) (j upgrade.Judgement, aga
 type patient struct {
 	name     string
 	look     look
+	watch    func(ctx context.Context, targets []upgrade.Target) // nil: there is nothing to see before a wave
 	attempts int
 	interval time.Duration
 }
 
 // Name is the gate's kind and, where there may be several, the name of its check.
 func (g *patient) Name() string { return g.name }
+
+// Watch implements upgrade.Watcher.
+func (g *patient) Watch(ctx context.Context, targets []upgrade.Target) {
+	if g.watch != nil {
+		g.watch(ctx, targets)
+	}
+}
 
 // Judge gives the first pass, or the last of all answers.
 func (g *patient) Judge(ctx context.Context, p upgrade.Passage) (upgrade.Judgement, error) {

@@ -32,8 +32,9 @@ func gatesOf(t *testing.T, content string) config.Gates {
 // passage is a second wave that brought two tenants to version 12 of core; the first wave had another one.
 func passage(instances ...upgrade.Instance) upgrade.Passage {
 	now := time.Now()
+	before := uint64(11)
 	done := func(name string, wave int) upgrade.Outcome {
-		return upgrade.Outcome{Wave: wave, Result: upgrade.Upgraded, Member: upgrade.Member{
+		return upgrade.Outcome{Wave: wave, Result: upgrade.Upgraded, Before: map[string]*uint64{"core": &before, "auth": &before}, Member: upgrade.Member{
 			Tenant: tenant.Name(name), Instance: "shared-1", Schema: "tenant_" + name,
 		}}
 	}

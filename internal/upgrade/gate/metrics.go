@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,23 +21,36 @@ import (
 // tenants', those of older versions the others'; anything else is left aside.
 type metrics struct {
 	check  config.MetricsGate
-	source *prometheus
+	source source
+}
+
+// source is who knows the number that a check compares.
+type source interface {
+	// ask gives a check's number for each version of the service, and how many requests it rests on; nil where these aren't counted.
+	// before asks for the time before the wave.
+	ask(ctx context.Context, c *comparison, before bool) (values, counts byVersion, err error)
+	// String names the source for people.
+	String() string
+	// alone says how to judge a check by the upgraded tenants' number alone.
+	alone(check string) string
 }
 
 func (g *metrics) look(ctx context.Context, p upgrade.Passage) (upgrade.Judgement, bool, error) {
 	var f findings
-	for _, target := range p.Targets {
+	for _, target := range p.Brought() {
 		if g.check.Service == "" || g.check.Service == target.Service {
-			c := &comparison{findings: &f, gate: g, target: target, window: window(p.Wave.Bake), began: p.Began}
+			c := &comparison{findings: &f, check: g.check, source: g.source, target: target, window: window(p.Wave.Bake), began: p.Began, quiet: f.doubt, advice: waitForTraffic}
 			c.judge(ctx)
 		}
 	}
 	if len(f.failures)+len(f.doubts)+len(f.fine) == 0 {
-		f.pass("nothing to compare: the rollout doesn't upgrade %s", g.check.Service)
+		f.pass("nothing to compare: the rollout doesn't upgrade %s", cmp.Or(g.check.Service, "any service here"))
 	}
 	j, again := f.judgement()
 	return j, again, nil
 }
+
+const waitForTraffic = ": wait for traffic or send some"
 
 // window is the time that queries look back over: the bake, during which the wave's tenants were all upgraded. A shorter one
 // than a minute would see too few of Prometheus' scrapes.
@@ -45,10 +59,13 @@ func window(bake time.Duration) time.Duration { return max(bake, time.Minute).Ro
 // comparison judges one service.
 type comparison struct {
 	*findings
-	gate   *metrics
+	check  config.MetricsGate
+	source source
 	target upgrade.Target
 	window time.Duration
-	began  time.Time // of the wave
+	began  time.Time                        // of the wave
+	quiet  func(format string, args ...any) // what too few requests come to
+	advice string                           // then
 }
 
 // cohort is the tenants of one side.
@@ -61,28 +78,29 @@ type cohort struct {
 // side names a cohort: core at version 12 (800 requests).
 func (c *comparison) side(of cohort) string {
 	text := fmt.Sprintf("%s at version %s", c.target.Service, list(of.versions))
-	if c.gate.check.MinSamples > 0 {
+	if c.check.MinSamples > 0 {
 		text += fmt.Sprintf(" (%s requests)", short(math.Round(of.requests)))
 	}
 	return text
 }
 
-func (c *comparison) judge(ctx context.Context) {
-	values, counts, err := c.ask(ctx, time.Time{})
+// judge tells whether there was enough on either side to be compared.
+func (c *comparison) judge(ctx context.Context) (compared bool) {
+	values, counts, err := c.source.ask(ctx, c, false)
 	if err != nil {
 		c.unanswered(err)
-		return
+		return false
 	}
 	upgraded, why := c.pick(values, counts, func(version uint64) bool { return version == c.target.Version })
 	if why != "" {
-		c.doubt("%s: of tenants at version %d there are %s in the last %s: wait for traffic or send some", c.target.Service, c.target.Version, why, span(c.window))
-		return
+		c.quiet("%s: of tenants at version %d there are %s in the last %s%s", c.target.Service, c.target.Version, why, span(c.window), c.advice)
+		return false
 	}
-	check := c.gate.check
+	check := c.check
 	if check.Max != nil && upgraded.value > *check.Max {
 		c.figure(c.target.Service+" "+check.Name, upgraded.value, *check.Max, "")
 		c.fail("%s of %s is %s (max %s)", check.Name, c.side(upgraded), short(upgraded.value), short(*check.Max))
-		return
+		return true
 	}
 	control, when, why := c.control(ctx, values, counts)
 	switch {
@@ -92,29 +110,15 @@ func (c *comparison) judge(ctx context.Context) {
 		c.figure(c.target.Service+" "+check.Name, upgraded.value, *check.Max, "")
 		c.pass("%s of %s is %s (max %s, which decides alone: %s)", check.Name, c.side(upgraded), short(upgraded.value), short(*check.Max), why)
 	default:
-		c.doubt("%s of %s is %s, with nothing to compare it with: %s; set max for the check %s to judge by that alone",
-			check.Name, c.side(upgraded), short(upgraded.value), why, check.Name)
+		c.quiet("%s of %s is %s, with nothing to compare it with: %s%s", check.Name, c.side(upgraded), short(upgraded.value), why, c.source.alone(check.Name))
+		return false
 	}
-}
-
-// ask evaluates the check's queries.
-func (c *comparison) ask(ctx context.Context, at time.Time) (values, counts byVersion, err error) {
-	fill := strings.NewReplacer(config.PlaceService, c.target.Service, config.PlaceWindow, fmt.Sprintf("%ds", int(c.window.Seconds())))
-	check := c.gate.check
-	if values, err = c.gate.source.query(ctx, fill.Replace(check.Query), at); err != nil {
-		return nil, nil, fmt.Errorf("its query: %w", err)
-	}
-	if check.MinSamples > 0 {
-		if counts, err = c.gate.source.query(ctx, fill.Replace(check.Samples), at); err != nil {
-			return nil, nil, fmt.Errorf("the query for the number of requests: %w", err)
-		}
-	}
-	return values, counts, nil
+	return true
 }
 
 func (c *comparison) unanswered(err error) {
 	var refused *queryError
-	c.doubt("%s: Prometheus at %s can't tell: %s", c.target.Service, c.gate.check.Prometheus, err)
+	c.doubt("%s: %s can't tell: %s", c.target.Service, c.source, err)
 	if errors.As(err, &refused) {
 		c.lasting++
 	}
@@ -142,7 +146,7 @@ func (c *comparison) pick(values, counts byVersion, belongs func(uint64) bool) (
 		sum, weight = sum+value*requests, weight+requests
 	}
 	slices.Sort(of.versions)
-	least := float64(c.gate.check.MinSamples)
+	least := float64(c.check.MinSamples)
 	switch {
 	case len(of.versions) == 0 && odd:
 		return of, "no requests from which a number could be made (NaN)"
@@ -156,16 +160,16 @@ func (c *comparison) pick(values, counts byVersion, belongs func(uint64) bool) (
 }
 
 // control is the other side: tenants that aren't upgraded yet or, where too few are left, those that weren't before the wave.
-// Prometheus remembers these, even where another process began the rollout.
+// The source remembers these, even where another process began the rollout.
 func (c *comparison) control(ctx context.Context, values, counts byVersion) (of cohort, when, why string) {
 	older := func(version uint64) bool { return version < c.target.Version }
 	now, whyNow := c.pick(values, counts, older)
 	if whyNow == "" {
 		return now, "not yet upgraded", ""
 	}
-	values, counts, err := c.ask(ctx, c.began)
+	values, counts, err := c.source.ask(ctx, c, true)
 	if err != nil {
-		return of, "", fmt.Sprintf("of older versions there are %s now, and of the time before the wave Prometheus can't tell: %s", whyNow, err)
+		return of, "", fmt.Sprintf("of older versions there are %s now, and of the time before the wave %s can't tell: %s", whyNow, c.source, err)
 	}
 	before, whyBefore := c.pick(values, counts, older)
 	if whyBefore == "" {
@@ -175,7 +179,7 @@ func (c *comparison) control(ctx context.Context, values, counts byVersion) (of 
 }
 
 func (c *comparison) compare(upgraded, control cohort, when string) {
-	check := c.gate.check
+	check := c.check
 	limit := max(control.value*check.MaxRatio, control.value+check.MaxIncrease)
 	c.figure(c.target.Service+" "+check.Name, upgraded.value, limit, "")
 	c.figure(c.target.Service+" "+check.Name+" of older versions", control.value, limit, "")

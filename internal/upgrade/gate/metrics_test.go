@@ -277,7 +277,7 @@ func TestPrometheusGoesAwayMeanwhile(t *testing.T) {
 	j, _, err := check(t, server, "errors", "").look(t.Context(), passage())
 	require.NoError(t, err)
 	require.Equal(t, upgrade.Inconclusive, j.Verdict)
-	require.Contains(t, j.Message, "of the time before the wave Prometheus can't tell: its query: it answered 503")
+	require.Contains(t, j.Message, "of the time before the wave Prometheus at "+server.URL+"/p/?key=${TOKEN} can't tell: its query: it answered 503")
 }
 
 func TestAnInterruptedQuestionIsNoVerdict(t *testing.T) {

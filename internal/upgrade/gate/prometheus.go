@@ -30,6 +30,31 @@ func newPrometheus(check config.MetricsGate, resolve func(config.Secret) (string
 	return &prometheus{check: check, to: to, web: web}, nil
 }
 
+// String implements source.
+func (s *prometheus) String() string { return fmt.Sprintf("Prometheus at %s", s.check.Prometheus) }
+
+func (s *prometheus) alone(check string) string {
+	return fmt.Sprintf("; set max for the check %s to judge by that alone", check)
+}
+
+// ask evaluates the check's queries.
+func (s *prometheus) ask(ctx context.Context, c *comparison, before bool) (values, counts byVersion, err error) {
+	var at time.Time
+	if before {
+		at = c.began
+	}
+	fill := strings.NewReplacer(config.PlaceService, c.target.Service, config.PlaceWindow, fmt.Sprintf("%ds", int(c.window.Seconds())))
+	if values, err = s.query(ctx, fill.Replace(s.check.Query), at); err != nil {
+		return nil, nil, fmt.Errorf("its query: %w", err)
+	}
+	if s.check.MinSamples > 0 {
+		if counts, err = s.query(ctx, fill.Replace(s.check.Samples), at); err != nil {
+			return nil, nil, fmt.Errorf("the query for the number of requests: %w", err)
+		}
+	}
+	return values, counts, nil
+}
+
 // byVersion is a number for each version of a service.
 type byVersion map[uint64]float64
 
