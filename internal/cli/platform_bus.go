@@ -60,12 +60,18 @@ func (p *platform) openBus(ctx context.Context, services []string) error {
 	p.busMetrics = bus.NewMetrics()
 	for _, instance := range file.Instances() {
 		relay := bus.NewRelay(bus.RelayOptions{
-			Broker: p.broker, Instance: instance.Name, RolePrefix: instance.RolePrefix, Metrics: p.busMetrics, Log: p.log,
+			Broker: p.broker, Instance: instance.Name, RolePrefix: instance.RolePrefix, Paced: p.paced, Metrics: p.busMetrics, Log: p.log,
 			DSN: func(ctx context.Context) (string, error) { return p.sharedDSN(ctx, instance.Name, bus.Service) },
 		})
 		p.beside = append(p.beside, relay.Run)
 	}
 	return nil
+}
+
+// paced tells whether a tenant's events of a type are handled by a service that notes it.
+func (p *platform) paced(name tenant.Name, kind string) bool {
+	t, err := p.directory.Tenant(name)
+	return err == nil && t.State == tenant.Active && t.Route == tenant.RoutePlatform && t.Has(notifications.Service) && notifications.Hears(kind)
 }
 
 // showBus puts the bus's metrics among those of the process's first service that has to do with it.

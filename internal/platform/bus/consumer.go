@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"maps"
 	"slices"
@@ -28,9 +27,9 @@ type Consumer struct {
 	Handle  func(ctx context.Context, tx scope.Tx, m Message) error
 	Pools   *scope.Pools
 	Tenants scope.Tenants
-	// Workers is how many messages are handled at once, those of one tenant one after the other; 0 means 4.
+	// Workers is how many messages are handled at once, those of one tenant one after the other; 0 means 4. Tenants take turns.
 	Workers int
-	// Prefetch is how many are on loan from the broker; 0 means 100.
+	// Prefetch is how many are on loan from the broker; 0 means 500. It is more than one tenant, or a few, have under way.
 	Prefetch int
 	// Delays are the ladder: after the nth failure a message waits for the nth of them, or the last. Empty means 5 s, 30 s, 5 min.
 	Delays []time.Duration
@@ -42,7 +41,7 @@ type Consumer struct {
 
 const (
 	defaultWorkers  = 4
-	defaultPrefetch = 100
+	defaultPrefetch = 500
 	defaultAttempts = 8
 	// endTimeout is how long a message that is being handled may take when the process is told to end.
 	endTimeout = 10 * time.Second
@@ -170,21 +169,17 @@ func (s *consuming) tellRelays(ctx context.Context) error {
 	return results[0]
 }
 
-// work hands deliveries to workers, those of a tenant always to the same one, until the session is over or ctx ends. What a worker
-// has begun it ends; what it hasn't begun goes back to the broker with the session.
+// work hands deliveries to workers, in turn for the tenants and one after the other for each, until the session is over or ctx
+// ends. What a worker has begun it ends; what it hasn't begun goes back to the broker with the session.
 func (s *consuming) work(ctx context.Context, deliveries <-chan amqp.Delivery) {
 	handling, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(endTimeout, stop) })()
 	var workers sync.WaitGroup
-	lanes := make([]chan amqp.Delivery, s.Workers)
-	for i := range lanes {
-		lanes[i] = make(chan amqp.Delivery, s.Prefetch)
+	waiting := newLines()
+	for range s.Workers {
 		workers.Go(func() {
-			for d := range lanes[i] {
-				if ctx.Err() == nil {
-					s.deliver(handling, d)
-				}
+			for waiting.do(func(d amqp.Delivery) { s.deliver(handling, d) }) {
 			}
 		})
 	}
@@ -196,18 +191,10 @@ func (s *consuming) work(ctx context.Context, deliveries <-chan amqp.Delivery) {
 			open = false
 		}
 		if open {
-			lanes[lane(text(d.Headers, headerTenant), len(lanes))] <- d
+			waiting.put(text(d.Headers, headerTenant), d)
 		}
 	}
 	close(s.over)
-	for _, l := range lanes {
-		close(l)
-	}
+	waiting.close()
 	workers.Wait()
-}
-
-func lane(tenant string, of int) int {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(tenant))     // a hash takes every write
-	return int(h.Sum32() % uint32(of)) //nolint:gosec // a few workers
 }

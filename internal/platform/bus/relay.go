@@ -28,7 +28,10 @@ type RelayOptions struct {
 	// Keep is how long what was sent can be sent again; 0 means 24 h.
 	Keep time.Duration
 	// GiveUp is how long a message for which there is no queue is tried; 0 means 15 min. Then it is parked.
-	GiveUp  time.Duration
+	GiveUp time.Duration
+	// Paced tells whether a consumer notes in the inbox that it handled a tenant's events of a type. Of those a few are under way at
+	// once, for each of the tenant's services, and the others wait in the outbox; nil: nobody's wait.
+	Paced   func(name tenant.Name, kind string) bool
 	Metrics *Metrics // nil: nothing is counted
 	Log     *slog.Logger
 }
@@ -45,7 +48,8 @@ const (
 )
 
 // Relay sends an instance's outbox to the broker. Any number of them may run for one instance: one works at a time, and the others
-// take over when it is gone. What one tenant's service published is sent in the order in which it was.
+// take over when it is gone. What one tenant's service published is sent in the order in which it was, and tenants take turns: the
+// flood of one delays nobody else's event by more than what of it is under way.
 type Relay struct {
 	RelayOptions
 }
@@ -76,6 +80,7 @@ func (r *Relay) Run(ctx context.Context) {
 type relaying struct {
 	*Relay
 	*sender
+	turns
 	pool      *pgxpool.Pool
 	nextAsk   time.Time
 	nextPurge time.Time
@@ -92,7 +97,7 @@ func (r *Relay) session(ctx context.Context, up func()) error {
 		return err
 	}
 	defer s.close()
-	at := &relaying{Relay: r, sender: s, pool: pool}
+	at := &relaying{Relay: r, sender: s, pool: pool, turns: turns{underWay: map[string]map[string]time.Time{}}}
 	if err := at.prepare(ctx); err != nil {
 		return err
 	}
@@ -113,7 +118,7 @@ func (r *Relay) session(ctx context.Context, up func()) error {
 			return ctx.Err()
 		case <-s.closed:
 			return errLost
-		case <-time.After(r.Poll):
+		case <-time.After(at.pause()):
 		}
 	}
 }
@@ -184,6 +189,7 @@ func (r *relaying) round(ctx context.Context) (full bool, err error) {
 		if err := r.purge(ctx); err != nil {
 			return false, err
 		}
+		r.forget()
 	}
 	var waiting bool
 	err = r.pool.QueryRow(ctx, `select exists (select from bus.outbox where sent_at is null and due_at is null)
@@ -209,6 +215,7 @@ type row struct {
 	Payload     string
 	Returned    int
 	Age         time.Duration
+	Turn        int // how many of its role come before it
 }
 
 // relayLock is held by the relay that works. It ends with the transaction, so that nothing has to be given up by a clock.
@@ -224,16 +231,11 @@ func (r *relaying) batch(ctx context.Context) (full bool, err error) {
 		if _, err := tx.Exec(ctx, `update bus.outbox set due_at = null where due_at <= clock_timestamp()`); err != nil {
 			return fmt.Errorf("events that are due: %w", err)
 		}
-		rows, err := tx.Query(ctx, `select seq, role, id::text, type, version, occurred_at, coalesce(traceparent, '') as traceparent, payload::text, returned,
-			clock_timestamp() - occurred_at as age from bus.outbox where sent_at is null and due_at is null order by seq limit $1`, mostAtOnce)
+		list, more, err := r.next(ctx, tx)
 		if err != nil {
-			return fmt.Errorf("read the outbox: %w", err)
+			return err
 		}
-		list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
-		if err != nil {
-			return fmt.Errorf("read the outbox: %w", err)
-		}
-		full = len(list) == mostAtOnce
+		full = more
 		if len(list) == 0 {
 			return nil
 		}
@@ -261,6 +263,7 @@ func (r *relaying) sendRows(ctx context.Context, tx pgx.Tx, list []row) error {
 		switch {
 		case result == nil:
 			sent = append(sent, list[i].Seq)
+			r.sent(list[i])
 			r.Metrics.sent(r.Instance, list[i].Age)
 		case errors.Is(result, ErrReturned):
 			returned = append(returned, list[i].Seq)

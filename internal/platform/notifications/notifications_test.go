@@ -72,6 +72,7 @@ func setup(t *testing.T, mailer notifications.Mailer, names ...tenant.Name) *bun
 	b.url = server.URL
 	relay := bus.NewRelay(bus.RelayOptions{
 		Broker: b.broker, Instance: fleet.Instance, RolePrefix: b.Prefix, Poll: 5 * time.Millisecond, Log: log,
+		Paced: func(_ tenant.Name, kind string) bool { return notifications.Hears(kind) },
 		DSN: func(ctx context.Context) (string, error) {
 			return b.Login(bus.Service)(ctx, scope.Cell{Cell: "shared"})
 		},

@@ -80,6 +80,12 @@ func New(opts Options) (*Notifications, error) {
 	return n, err
 }
 
+// Hears tells whether the service handles events of a type.
+func Hears(kind string) bool {
+	_, told := words[kind]
+	return told || kind == digestDue || kind == mailReady
+}
+
 // Listen handles events until ctx ends: those that users are told of, and the service's own about mails to be sent.
 func (n *Notifications) Listen(ctx context.Context) {
 	done := make(chan struct{})
