@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/golang-migrate/migrate/v4/database"
@@ -12,7 +14,7 @@ import (
 	"tenantctl/internal/tenant"
 )
 
-// versionsPerQuery bounds one statement: each table in it is a lock and a plan node.
+// versionsPerQuery bounds one message: each table in it is a lock until its end.
 const versionsPerQuery = 500
 
 // Stand is where a schema stands in a stream.
@@ -36,12 +38,6 @@ func (s Stand) position() position {
 type versionTable struct {
 	Schema string
 	Table  string `db:"relname"`
-}
-
-type versionRow struct {
-	Part    int
-	Version int
-	Dirty   bool
 }
 
 // Stands reads where schemas stand in a stream, by schema: two queries for each 500 of them, whatever else the instance holds.
@@ -105,22 +101,29 @@ func versionTables(ctx context.Context, db postgres.Querier, table string, schem
 	return tables, nil
 }
 
+// readVersions copies the tables, each with a header that tells where its rows begin.
 func readVersions(ctx context.Context, db postgres.Querier, tables []versionTable, found map[string]Stand) error {
-	parts := make([]string, len(tables))
+	copies := make([]string, len(tables))
 	for i, table := range tables {
-		parts[i] = fmt.Sprintf("select %d as part, version, dirty from %s", i, postgres.Ident(table.Schema, table.Table))
+		copies[i] = "copy " + postgres.Ident(table.Schema, table.Table) + " (version, dirty) to stdout (format csv, header)"
 		found[table.Schema] = Stand{Table: true}
 	}
-	rows, err := db.Query(ctx, strings.Join(parts, " union all "))
-	if err != nil {
+	var lines bytes.Buffer
+	if err := postgres.CopyTo(ctx, db, &lines, strings.Join(copies, ";")); err != nil {
 		return fmt.Errorf("read versions: %w", err)
 	}
-	versions, err := pgx.CollectRows(rows, pgx.RowToStructByName[versionRow])
-	if err != nil {
-		return fmt.Errorf("read versions: %w", err)
-	}
-	for _, row := range versions {
-		found[tables[row.Part].Schema] = Stand{Table: true, Version: (position{version: row.Version, dirty: row.Dirty}).known()}
+	part := -1
+	for line := range strings.Lines(lines.String()) {
+		version, dirty, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ",")
+		if version == "version" {
+			part++
+			continue
+		}
+		number, err := strconv.Atoi(version)
+		if err != nil {
+			return fmt.Errorf("read the version of %s: %w", tables[part].Schema, err)
+		}
+		found[tables[part].Schema] = Stand{Table: true, Version: (position{version: number, dirty: dirty == "t"}).known()}
 	}
 	return nil
 }
