@@ -43,12 +43,12 @@ soak: ## Run the long random-fault tests
 
 .PHONY: demo
 demo: build ## Show the product on this machine, and check what it shows
-	@scripts/setup.sh postgres
+	@scripts/setup.sh postgres broker
 	go run ./test/demo
 
 .PHONY: demo-live
 demo-live: build ## The same, and keep it up, to watch by a dashboard in a second terminal
-	@scripts/setup.sh postgres
+	@scripts/setup.sh postgres broker
 	go run ./test/demo -live
 
 .PHONY: generate

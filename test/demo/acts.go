@@ -87,6 +87,24 @@ on with the same token. Every acknowledged write is kept in a ledger.`,
 and once it loses forty tenants by mistake.`,
 			playOperator,
 		},
+		{
+			"A noisy tenant, and quiet neighbors",
+			`A second project: four shops with every service, a broker among its servers. People of "flood" ask for statements without a pause, of
+which two may be made at once; those of the others for one now and then. How long each statement waited is counted by SQL.`,
+			playNoisy,
+		},
+		{
+			"A message that nobody could handle",
+			`Ann of south places an order and wants a mail about it. Her mail server knows no such mailbox: the mail isn't tried over and over,
+and isn't lost.`,
+			playParked,
+		},
+		{
+			"A version that breaks is stopped by itself",
+			`Version 7 of core renames a column that the service asks for. It goes to one canary first, while people of all shops look at their
+customers; then what the running services counted of it is compared with what they counted of the others.`,
+			playStopped,
+		},
 		{"Clearing up", "", func(ctx context.Context, s *stage) error { return s.localDown(ctx) }},
 	}
 }

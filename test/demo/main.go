@@ -1,6 +1,7 @@
 // Demo shows tenantctl on this machine, as somebody at a shell would use it, and checks what it shows: three clients of one
 // old monolith move to a shared PostgreSQL, by a mapping, as they are, and through a crash; forty tenants get a new version in
-// waves, and go back; one client moves while its people work; operators keep what the file says. Each count is taken by SQL of the
+// waves, and go back; one client moves while its people work; operators keep what the file says; a tenant
+// that is noisy, a mail that is refused and a version that breaks stay where they belong. Each count is taken by SQL of the
 // demo's own. Servers and files are its own, too, and gone at its end.
 package main
 

@@ -106,6 +106,9 @@ var passwordSaid = regexp.MustCompile(`"password": "([^"]+)"`)
 
 var servedAt = regexp.MustCompile(`at (http://\S+)`)
 
+// mostLogged is how many lines of the services' log are worth showing.
+const mostLogged = 3
+
 // serve runs services until end is called, and finds out where they answer.
 func (s *stage) serve(ctx context.Context, args ...string) (url string, end func() error, err error) {
 	args = append([]string{"serve"}, append(args, "--listen", "127.0.0.1:0")...)
@@ -122,8 +125,17 @@ func (s *stage) serve(ctx context.Context, args ...string) (url string, end func
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
+		logged := 0
 		for lines := bufio.NewScanner(messages); lines.Scan(); {
-			fmt.Println("  " + lines.Text())
+			if strings.HasPrefix(lines.Text(), "time=") {
+				logged++
+			}
+			switch {
+			case logged <= mostLogged || !strings.HasPrefix(lines.Text(), "time="):
+				fmt.Println("  " + lines.Text())
+			case logged == mostLogged+1:
+				fmt.Println("  … and more of the kind")
+			}
 			if found := servedAt.FindStringSubmatch(lines.Text()); found != nil {
 				address <- found[1]
 			}
@@ -171,16 +183,9 @@ func untilOK(ctx context.Context, url string) error {
 // letIn logs somebody in for each tenant. At client-x it is the monolith that signs.
 func (s *stage) letIn(ctx context.Context, gateway string) ([]*traffic, error) {
 	all := []*traffic{{tenant: "client-x", gateway: gateway}, {tenant: "acme", gateway: gateway}, {tenant: "beta", gateway: gateway}}
-	for _, tr := range all[1:] {
-		text, err := s.ask(ctx, "user", "add", tr.tenant, "ann", "-o", "json")
-		if err != nil {
-			return nil, err
-		}
-		said := passwordSaid.FindStringSubmatch(text)
-		if said == nil {
-			return nil, fmt.Errorf("user add tells no password: %s", text)
-		}
-		if err := tr.login(ctx, "ann", said[1]); err != nil {
+	for i, tr := range all[1:] {
+		var err error
+		if all[i+1], err = s.letInto(ctx, gateway, tr.tenant); err != nil {
 			return nil, err
 		}
 	}

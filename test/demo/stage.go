@@ -26,7 +26,8 @@ type stage struct {
 	program string
 	server  *local.Postgres // the clients'; nil until it runs
 	clients map[string]*client
-	shared  string // DSN of the local stack's shared instance, for the demo's own counts
+	shared  string   // DSN of the local stack's shared instance, for the demo's own counts
+	company *company // of the acts about what tenants do to one another; nil before
 	acts    int
 }
 
@@ -70,7 +71,11 @@ func (s *stage) file() string { return filepath.Join(s.project, "tenants.yaml") 
 func (s *stage) clear(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	failures := []error{s.localDown(ctx)}
+	var failures []error
+	if s.company != nil {
+		failures = append(failures, s.company.close(ctx))
+	}
+	failures = append(failures, s.localDown(ctx))
 	if s.server != nil {
 		failures = append(failures, s.server.Stop(ctx))
 	}
