@@ -19,6 +19,13 @@ func longWork(opts Options, writes idempotency.Writes) map[string]service.Handle
 		"listJobs":        listJobs(opts.Pools),
 		"getJob":          oneJob(opts.Pools, jobs.Get),
 		"cancelJob":       oneJob(opts.Pools, jobs.Cancel),
+		"retryJob":        oneJob(opts.Pools, jobs.Retry),
+		"createExport":    writes.Handler(askForExport),
+		"getExport":       getExport(opts.Pools),
+		"listSchedules":   listSchedules(opts.Pools),
+		"getSchedule":     getSchedule(opts.Pools),
+		"setSchedule":     setSchedule(opts.Pools),
+		"deleteSchedule":  deleteSchedule(opts.Pools),
 	}
 	if opts.Jobs == nil {
 		for id := range all {
@@ -35,12 +42,18 @@ func askForStatement(ctx context.Context, r *service.Request, tx scope.Tx) (serv
 	if err := r.Decode(&of); err != nil {
 		return service.Response{}, err
 	}
-	id, err := jobs.Submit(ctx, tx, jobs.Request{Queue: Service, Kind: StatementKind, Arguments: of, Trace: r.Header.Get("Traceparent")})
+	return accept(ctx, r, tx, jobs.Request{Kind: StatementKind, Arguments: of})
+}
+
+// accept asks for a job of core's and answers with it.
+func accept(ctx context.Context, r *service.Request, tx scope.Tx, job jobs.Request) (service.Response, error) {
+	job.Queue, job.Trace = Service, r.Header.Get("Traceparent")
+	id, err := jobs.Submit(ctx, tx, job)
 	if err != nil {
 		return service.Response{}, err
 	}
-	job, err := jobs.Get(ctx, tx, Service, id)
-	return service.Response{Status: http.StatusAccepted, Header: http.Header{"Location": {"/v1/jobs/" + id}}, Body: job}, err
+	asked, err := jobs.Get(ctx, tx, Service, id)
+	return service.Response{Status: http.StatusAccepted, Header: http.Header{"Location": {"/v1/jobs/" + id}}, Body: asked}, err
 }
 
 func listJobs(pools *scope.Pools) service.Handler {

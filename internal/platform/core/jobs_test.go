@@ -17,7 +17,7 @@ import (
 )
 
 // withJobs is a fleet with a queue, and a worker that does core's.
-func withJobs(t *testing.T) *api {
+func withJobs(t *testing.T, change ...func(*jobs.Options)) *api {
 	t.Helper()
 	own, err := core.Stream()
 	require.NoError(t, err)
@@ -25,13 +25,17 @@ func withJobs(t *testing.T) *api {
 	require.NoError(t, err)
 	f := fleet.New(t, fleet.Options{Streams: []*stream.Stream{own, queue}})
 	f.Provision(t, "acme", "beta")
-	w, err := jobs.NewWorker(jobs.Options{
+	opts := jobs.Options{
 		Queue: core.Service, Instance: fleet.Instance, Pools: f.Pools(t, scope.PoolOptions{Service: core.Service}), Tenants: f.Directory(t), Kinds: core.Kinds(),
 		DSN: func(ctx context.Context) (string, error) {
 			return f.Login(jobs.Service)(ctx, scope.Cell{Cell: "shared"})
 		},
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
+	}
+	for _, c := range change {
+		c(&opts)
+	}
+	w, err := jobs.NewWorker(opts)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -58,8 +62,7 @@ func TestStatement(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, asked.status, asked.body)
 	require.Equal(t, asked.body, ann.do(t, "POST", "/v1/statements", `{"month":"2026-10"}`, "Idempotency-Key", "k").body)
 	at := asked.header.Get("Location")
-	var job map[string]any
-	require.Eventually(t, func() bool { job = ann.do(t, "GET", at, "").json(t); return job["state"] == "done" }, 30*time.Second, 20*time.Millisecond, "%v", job)
+	job := ann.becomes(t, at, "done")
 	require.Equal(t, map[string]any{"month": "2026-10", "sums": []any{map[string]any{
 		"currency": "EUR", "invoices": 2.0, "net": "100.3000", "tax": "19.0000", "paid": "0.2000",
 	}}}, job["result"])
@@ -72,6 +75,13 @@ func TestStatement(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, ben.do(t, "GET", "/v1/jobs/x", "").status)
 	require.Equal(t, http.StatusUnprocessableEntity, ann.do(t, "POST", "/v1/statements", `{"month":"2026-13"}`).status)
 	require.Equal(t, http.StatusForbidden, a.user(t, "acme", "2", "jobs:read").do(t, "POST", "/v1/statements", `{"month":"2026-10"}`).status)
+}
+
+// becomes waits until a job has a state.
+func (u user) becomes(t *testing.T, at, state string) (job map[string]any) {
+	t.Helper()
+	require.Eventually(t, func() bool { job = u.do(t, "GET", at, "").json(t); return job["state"] == state }, 60*time.Second, 20*time.Millisecond, "%v", job)
+	return job
 }
 
 // Where no workers run nobody is promised work.

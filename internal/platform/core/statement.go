@@ -15,7 +15,7 @@ const StatementKind = "statement"
 
 // statementOf are the arguments of such a job.
 type statementOf struct {
-	Month string `json:"month"` // "2026-10"
+	Month string `json:"month,omitempty"` // "2026-10"; empty: the one before that in which the job was asked for
 }
 
 // Statement is the result of such a job.
@@ -39,22 +39,31 @@ const statementSQL = `select currency, count(*), sum(net)::text, sum(tax)::text,
 
 // Kinds are the jobs that core does.
 func Kinds() []jobs.Kind {
-	return []jobs.Kind{{Name: StatementKind, Length: jobs.Short, Do: func(ctx context.Context, task *jobs.Task) error {
-		var of statementOf
-		if err := json.Unmarshal(task.Arguments, &of); err != nil {
-			return jobs.Permanent(fmt.Errorf("arguments: %w", err))
-		}
-		from, err := time.Parse("2006-01", of.Month)
-		if err != nil {
-			return jobs.Permanent(fmt.Errorf("month: %w", err))
-		}
-		return task.Complete(ctx, func(ctx context.Context, tx scope.Tx) (any, error) {
-			return addUp(ctx, tx, of.Month, from)
-		})
-	}}}
+	return []jobs.Kind{{Name: StatementKind, Length: jobs.Short, Do: state}, {Name: ExportKind, Length: jobs.Long, Do: export}}
 }
 
-func addUp(ctx context.Context, tx scope.Tx, month string, from time.Time) (Statement, error) {
+// state makes a statement.
+func state(ctx context.Context, task *jobs.Task) error {
+	var of statementOf
+	if err := json.Unmarshal(task.Arguments, &of); err != nil {
+		return jobs.Permanent(fmt.Errorf("arguments: %w", err))
+	}
+	return task.Complete(ctx, func(ctx context.Context, tx scope.Tx) (any, error) {
+		if of.Month == "" {
+			last := `select to_char(created_at at time zone 'UTC' - interval '1 month', 'YYYY-MM') from jobs.job where id = $1::uuid`
+			if err := tx.QueryRow(ctx, last, task.ID).Scan(&of.Month); err != nil {
+				return nil, err
+			}
+		}
+		return addUp(ctx, tx, of.Month)
+	})
+}
+
+func addUp(ctx context.Context, tx scope.Tx, month string) (Statement, error) {
+	from, err := time.Parse("2006-01", month)
+	if err != nil {
+		return Statement{}, jobs.Permanent(fmt.Errorf("month: %w", err))
+	}
 	made := Statement{Month: month, Sums: []Sum{}}
 	rows, err := tx.Query(ctx, statementSQL, from, from.AddDate(0, 1, 0))
 	if err != nil {

@@ -133,3 +133,17 @@ func Cancel(ctx context.Context, tx scope.Tx, queue, id string) (Job, error) {
 	}
 	return Get(ctx, tx, queue, id)
 }
+
+// Retry has a job done once more that failed or was canceled, from its last checkpoint on and as if it hadn't failed before. One in
+// another state stays as it is. It gives the job as it is then, or tenant.ErrNotFound.
+func Retry(ctx context.Context, tx scope.Tx, queue, id string) (Job, error) {
+	if !uuidPattern.MatchString(id) {
+		return Job{}, fmt.Errorf("job %q: %w", id, tenant.ErrNotFound)
+	}
+	_, err := tx.Exec(ctx, `update jobs.job set state = 'new', cancel = false, failures = 0, error = null, finished_at = null
+		where id = $1::uuid and queue = $2 and role = current_user and state in ('failed', 'canceled')`, id, queue)
+	if err != nil {
+		return Job{}, fmt.Errorf("retry job %s: %w", id, err)
+	}
+	return Get(ctx, tx, queue, id)
+}

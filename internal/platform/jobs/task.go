@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tenantctl/internal/operation/pause"
 	"tenantctl/internal/platform/scope"
 )
@@ -41,6 +43,11 @@ func (t *Task) change(ctx context.Context, tx scope.Tx, sql string, args ...any)
 		return fmt.Errorf("job %s, attempt %d: %w", t.ID, t.Attempt, ErrLost)
 	}
 	return nil
+}
+
+// Read runs what queue puts into a batch in a transaction of the job's tenant that changes nothing.
+func (t *Task) Read(ctx context.Context, queue func(*pgx.Batch)) error {
+	return t.pools.Read(ctx, t.Tenant, queue)
 }
 
 // Complete runs the last of the job's work in a transaction of its tenant, in which the job is done, with a result: both or
