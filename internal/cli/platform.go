@@ -28,6 +28,7 @@ import (
 	"tenantctl/internal/platform/users"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/registry"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -38,6 +39,7 @@ var serviceOrder = []string{users.Service, auth.Service, core.Service, notificat
 type platform struct {
 	f          *Factory
 	log        *slog.Logger
+	collected  *telemetry.Collected // nil: nobody collects spans
 	build      string
 	domain     string
 	admin      string // where the gateway tells its metrics; empty: nowhere
@@ -83,8 +85,11 @@ func newPlatform(ctx context.Context, f *Factory, opts *serveOptions) (*platform
 	if err != nil {
 		return nil, err
 	}
-	p := &platform{f: f, log: f.Log(), build: thisBuild().Version, admin: opts.Admin, client: tenant.Name(opts.Tenant), own: map[string]string{}, provisioners: map[string]*provision.Provisioner{}}
+	p := &platform{f: f, log: f.serviceLog("serve"), build: thisBuild().Version, admin: opts.Admin, client: tenant.Name(opts.Tenant), own: map[string]string{}, provisioners: map[string]*provision.Provisioner{}}
 	if err := p.configure(file.Platform(), opts.Domain); err != nil {
+		return nil, err
+	}
+	if err := p.collect(ctx); err != nil {
 		return nil, err
 	}
 	if p.records, err = f.Registry(ctx); err != nil {

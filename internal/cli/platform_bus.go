@@ -60,7 +60,7 @@ func (p *platform) openBus(ctx context.Context, services []string) error {
 	p.busMetrics = bus.NewMetrics()
 	for _, instance := range file.Instances() {
 		relay := bus.NewRelay(bus.RelayOptions{
-			Broker: p.broker, Instance: instance.Name, RolePrefix: instance.RolePrefix, Paced: p.paced, Metrics: p.busMetrics, Log: p.log,
+			Broker: p.broker, Instance: instance.Name, RolePrefix: instance.RolePrefix, Paced: p.paced, Metrics: p.busMetrics, Log: p.logOf(bus.Service), Trace: p.collected.Tracer(bus.Service),
 			DSN: func(ctx context.Context) (string, error) { return p.sharedDSN(ctx, instance.Name, bus.Service) },
 		})
 		p.beside = append(p.beside, relay.Run)

@@ -16,7 +16,7 @@ func (p *platform) workers(service string, pools *scope.Pools, kinds []jobs.Kind
 	metrics := jobs.NewMetrics()
 	for _, instance := range file.Instances() {
 		worker, err := jobs.NewWorker(jobs.Options{
-			Queue: service, Instance: instance.Name, Pools: pools, Tenants: p.directory, Kinds: kinds, Metrics: metrics, Log: p.log,
+			Queue: service, Instance: instance.Name, Pools: pools, Tenants: p.directory, Kinds: kinds, Metrics: metrics, Log: p.logOf(service), Trace: p.collected.Tracer(service),
 			DSN: func(ctx context.Context) (string, error) { return p.sharedDSN(ctx, instance.Name, jobs.Service) },
 		})
 		if err != nil {

@@ -41,7 +41,7 @@ func (p *platform) users(ctx context.Context) (made, error) {
 		return made{}, err
 	}
 	p.f.onClose(func(context.Context) { client.Close() })
-	return p.of(users.New(users.Options{Build: p.build, Authorize: authorize, Pools: store, Passwords: &users.PasswordsOverHTTP{Call: client}, Ready: p.ready, Log: p.log}))
+	return p.of(users.New(users.Options{Build: p.build, Authorize: authorize, Pools: store, Passwords: &users.PasswordsOverHTTP{Call: client}, Ready: p.ready, Log: p.logOf(users.Service)}))
 }
 
 func (p *platform) auth(ctx context.Context) (made, error) {
@@ -63,7 +63,7 @@ func (p *platform) auth(ctx context.Context) (made, error) {
 	}
 	return p.of(auth.New(auth.Options{
 		Build: p.build, Authorize: &scope.Authorizer{Tenants: p.directory, Verifier: keys, Domain: p.domain}, Store: store, Keys: keys,
-		Users: &auth.UsersOverHTTP{Keys: keys, Call: client}, Proxies: p.settings.Proxies, Ready: p.ready, Log: p.log,
+		Users: &auth.UsersOverHTTP{Keys: keys, Call: client}, Proxies: p.settings.Proxies, Ready: p.ready, Log: p.logOf(auth.Service),
 	}))
 }
 
@@ -85,7 +85,7 @@ func (p *platform) core(ctx context.Context) (made, error) {
 		return made{}, err
 	}
 	s, err := core.New(core.Options{
-		Build: p.build, Authorize: authorize, Pools: store, Cache: remembered, Announce: p.broker != nil, Jobs: working, Log: p.log,
+		Build: p.build, Authorize: authorize, Pools: store, Cache: remembered, Announce: p.broker != nil, Jobs: working, Log: p.logOf(core.Service),
 	})
 	if err != nil {
 		return made{}, err
@@ -102,7 +102,7 @@ func (p *platform) notifications(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	opts := notifications.Options{Build: p.build, Authorize: authorize, Pools: store, Broker: p.broker, Metrics: p.busMetrics, Ready: p.ready, Log: p.log}
+	opts := notifications.Options{Build: p.build, Authorize: authorize, Pools: store, Broker: p.broker, Metrics: p.busMetrics, Ready: p.ready, Log: p.logOf(notifications.Service)}
 	if !p.settings.Mail.IsZero() {
 		address, err := p.f.resolve(p.settings.Mail)
 		if err != nil {
@@ -134,7 +134,7 @@ func (p *platform) messaging(ctx context.Context) (made, error) {
 		return made{}, err
 	}
 	s, err := messaging.New(messaging.Options{
-		Build: p.build, Authorize: authorize, Pools: store, Announce: p.broker != nil && hasBuiltin(file, notifications.Service), Ready: p.ready, Log: p.log,
+		Build: p.build, Authorize: authorize, Pools: store, Announce: p.broker != nil && hasBuiltin(file, notifications.Service), Ready: p.ready, Log: p.logOf(messaging.Service),
 	})
 	if err != nil {
 		return made{}, err
@@ -182,7 +182,7 @@ func (p *platform) gateway(ctx context.Context) (made, error) {
 	limits := p.settings.Limits
 	g, err := gateway.New(gateway.Options{
 		Build: p.build, Directory: p.directory, Records: p.records, Verifier: verifier, Domain: p.domain, Services: backends,
-		LegacyURL: func(name tenant.Name) string { return cmp.Or(file.LegacyURL(name), p.legacies.url(name)) }, Log: p.log,
+		LegacyURL: func(name tenant.Name) string { return cmp.Or(file.LegacyURL(name), p.legacies.url(name)) }, Log: p.logOf(gateway.Service), Trace: p.collected.Edge(gateway.Service),
 		Admin: admin, TLS: p.ofFront(gateway.Service), ClientTLS: p.authority, Concurrent: limits.RequestsAtOnce, Streams: limits.StreamsAtOnce,
 		Hold: gateway.HoldLimits{Requests: limits.HeldWrites, Wait: limits.HeldFor},
 	})
@@ -215,12 +215,12 @@ func (p *platform) legacy(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	app, err := legacy.Open(ctx, legacy.Options{Build: p.build, Tenant: p.client, DSN: dsn, Keys: keys, Domain: p.domain, Log: p.log})
+	app, err := legacy.Open(ctx, legacy.Options{Build: p.build, Tenant: p.client, DSN: dsn, Keys: keys, Domain: p.domain, Log: p.logOf(legacy.Service)})
 	if err != nil {
 		return made{}, err
 	}
 	p.f.onClose(func(context.Context) { app.Close() })
-	app.TLS = p.ofFront(legacy.Service)
+	app.TLS, app.Trace = p.ofFront(legacy.Service), p.collected.Tracer(legacy.Service)
 	return made{answering: app, version: app.Version, name: monolithOf(p.client)}, nil
 }
 
@@ -229,7 +229,7 @@ func (p *platform) of(s *service.Service, err error) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	s.TLS = p.ofFront(s.Name())
+	s.TLS, s.Trace = p.ofFront(s.Name()), p.collected.Tracer(s.Name())
 	return made{answering: s, version: s.Version}, nil
 }
 
@@ -242,7 +242,7 @@ func (p *platform) pools(ctx context.Context, name string) (*scope.Pools, error)
 			cells = append(cells, cell)
 		}
 	}
-	pools, err := scope.OpenPools(ctx, scope.PoolOptions{Service: name, MaxConns: p.settings.Limits.Connections, Share: p.settings.Limits.ConnectionsPerTenant, Log: p.log, Login: func(ctx context.Context, cell scope.Cell) (string, error) {
+	pools, err := scope.OpenPools(ctx, scope.PoolOptions{Service: name, MaxConns: p.settings.Limits.Connections, Share: p.settings.Limits.ConnectionsPerTenant, Log: p.logOf(name), Login: func(ctx context.Context, cell scope.Cell) (string, error) {
 		provisioner, err := p.provisioner(ctx, cell.Instance)
 		if err != nil {
 			return "", err

@@ -58,6 +58,13 @@ type platform struct {
 	Redis   *redis         `yaml:"redis" doc:"The cache that all processes of core share. Without it nothing is cached."`
 	Proxies []network      `yaml:"proxies" unique:"true" doc:"Networks from which X-Forwarded-For is believed when failed log-ins are counted: those of gateways on other machines. Default: this machine."`
 	Limits  platformLimits `yaml:"limits" doc:"What each process may use."`
+	Logs    string         `yaml:"logs" doc:"Folder in which tenantctl serve and tenantctl operator keep their lines, and tenantctl logs finds them; relative to this file. \"-\" keeps none: they go to standard error only. Default: beside the state folder of the private servers."`
+	Tracing *tracing       `yaml:"telemetry" doc:"Where spans go. Without it, to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names, or nowhere."`
+}
+
+type tracing struct {
+	Endpoint webAddress `yaml:"endpoint" doc:"Address of an OpenTelemetry collector, such as http://collector:4318: spans go to /v1/traces there (OTLP over HTTP). Default: what OTEL_EXPORTER_OTLP_ENDPOINT names."`
+	Ratio    *float64   `yaml:"ratio" min:"0" doc:"Share of the traces that is recorded, from 0 to 1. Default: 1."`
 }
 
 type tlsFiles struct {

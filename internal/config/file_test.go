@@ -141,11 +141,13 @@ func TestPlatform(t *testing.T) {
 	good := filepath.Join("testdata", "good")
 	p := everything(t).Platform()
 	require.Equal(t, "redis://core:${REDIS_PASSWORD}@redis:6379/0", p.Redis.String())
-	p.Redis = Secret{}
+	require.Equal(t, 0.25, *p.Traced)
+	p.Redis, p.Traced = Secret{}, nil
 	require.Equal(t, Platform{
 		Domain: "example.com", Cert: filepath.Join(good, "tls", "cert.pem"), Key: "/etc/tls/key.pem", CA: filepath.Join(good, "tls", "ca.pem"),
 		Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 		Limits:  PlatformLimits{Connections: 16, ConnectionsPerTenant: 4, RequestsAtOnce: 64, StreamsAtOnce: 100, HeldWrites: 500, HeldFor: time.Minute},
+		Logs:    filepath.Join(good, "logs"), Collector: "http://collector:4318",
 	}, p)
 	require.Equal(t, Platform{Domain: "localhost"}, parse(t, "version: 1\n").Platform())
 	p = parse(t, "version: 1\nplatform: { redis: { urlFile: redis.url } }\n").Platform()

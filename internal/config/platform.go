@@ -19,7 +19,13 @@ type Platform struct {
 	Redis     Secret // zero: nothing is cached
 	Proxies   []netip.Prefix
 	Limits    PlatformLimits
+	Logs      string   // folder; "" is the default one, NoLogs none
+	Collector string   // its address; "" where the environment says, or nowhere
+	Traced    *float64 // share of the traces that is recorded; nil: all
 }
+
+// NoLogs is the folder for logs where none are kept.
+const NoLogs = "-"
 
 // PlatformLimits bound what a process uses.
 type PlatformLimits struct {
@@ -53,6 +59,12 @@ func (f *File) Platform() Platform {
 			p.Redis = r.URLFile.in(f.dir)
 		}
 	}
+	if p.Logs = declared.Logs; p.Logs != "" && p.Logs != NoLogs {
+		p.Logs = f.relative(p.Logs)
+	}
+	if t := declared.Tracing; t != nil {
+		p.Collector, p.Traced = string(t.Endpoint), t.Ratio
+	}
 	for _, n := range declared.Proxies {
 		p.Proxies = append(p.Proxies, netip.Prefix(n))
 	}
@@ -65,6 +77,9 @@ func (c *checker) platform() {
 	const usual = 8 // connections
 	if most := first(limits.Connections, usual); limits.ConnectionsPerTenant > most {
 		c.problem(at("platform", "limits", "connectionsPerTenant"), "one tenant may hold %d connections, but there are %d", limits.ConnectionsPerTenant, most)
+	}
+	if t := c.file.doc.Platform.Tracing; t != nil && t.Ratio != nil && *t.Ratio > 1 {
+		c.problem(at("platform", "telemetry", "ratio"), "no more than all traces can be recorded: 1")
 	}
 }
 
@@ -86,6 +101,11 @@ func (e *effective) platform() {
 		proxies[i] = n.String()
 	}
 	e.add(strings.Join(proxies, ", "), in.key("proxies"))
+	e.add(p.Logs, in.key("logs"))
+	e.add(p.Collector, in.key("telemetry", "endpoint"))
+	if p.Traced != nil {
+		e.add(plainNumber(*p.Traced), in.key("telemetry", "ratio"))
+	}
 	for _, limit := range []struct {
 		key   string
 		value int

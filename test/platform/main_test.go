@@ -46,12 +46,18 @@ const password = "correct horse battery"
 
 func newStage(t *testing.T, tenants ...string) *stage {
 	t.Helper()
-	text := "services: { bus: {}, users: {}, auth: {}, core: {}, notifications: {}, messaging: {} }\ntenants:\n"
+	return newStageWith(t, "", nil, tenants...)
+}
+
+// newStageWith is newStage with more in tenants.yaml and in the environment.
+func newStageWith(t *testing.T, more string, env []string, tenants ...string) *stage {
+	t.Helper()
+	text := more + "services: { bus: {}, users: {}, auth: {}, core: {}, notifications: {}, messaging: {} }\ntenants:\n"
 	for _, name := range tenants {
 		text += "  " + name + ": {}\n"
 	}
 	text = "broker: { url: \"${AMQP_URL}\", namespace: " + strings.ToLower(rand.Text()) + " }\n" + text
-	s := openStage(t, text, "AMQP_URL="+localtest.Broker(t).URL())
+	s := openStage(t, text, append(env, "AMQP_URL="+localtest.Broker(t).URL())...)
 	s.tenantctl("", "provision", "--all")
 	s.serve("all")
 	for _, name := range tenants {

@@ -14,6 +14,7 @@ import (
 
 	"tenantctl/internal/operation/pause"
 	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/telemetry"
 )
 
 // Consumer does something about events. Its fields are set before Run.
@@ -37,6 +38,7 @@ type Consumer struct {
 	Attempts int
 	Metrics  *Metrics // nil: nothing is counted
 	Log      *slog.Logger
+	Trace    *telemetry.Tracer
 }
 
 const (

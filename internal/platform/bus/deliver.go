@@ -10,6 +10,7 @@ import (
 
 	"tenantctl/internal/operation/pause"
 	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -28,6 +29,9 @@ func (s *consuming) deliver(ctx context.Context, d amqp.Delivery) {
 	began := time.Now()
 	m, err := read(d.Headers, d.MessageId, d.Body)
 	m.Attempt++
+	ctx, span := s.Trace.Start(telemetry.FromParent(telemetry.WithTenant(ctx, string(m.Tenant)), m.Traceparent), telemetry.Consumer, "process "+m.Type,
+		messaging("process", s.Broker.names.queue(s.Queue), m.Type, m.ID)...)
+	defer span.End()
 	outcome := ""
 	if err != nil {
 		err = Permanent(err)
@@ -39,12 +43,15 @@ func (s *consuming) deliver(ctx context.Context, d amqp.Delivery) {
 	}
 	if err != nil {
 		outcome, err = s.divert(ctx, d, m, err)
+		span.Fail(outcome)
+	} else {
+		s.Log.InfoContext(ctx, "message handled", "consumer", s.Queue, "outcome", outcome, "id", m.ID, "type", m.Type, "attempt", m.Attempt, "duration", time.Since(began))
 	}
 	if err == nil {
 		err = d.Ack(false)
 	}
 	if err != nil {
-		s.Log.WarnContext(ctx, "message comes again", "consumer", s.Queue, "id", m.ID, "tenant", m.Tenant, "error", err)
+		s.Log.WarnContext(ctx, "message comes again", "consumer", s.Queue, "id", m.ID, "error", err)
 		return
 	}
 	s.Metrics.handled(s.Queue, m.Type, outcome, time.Since(began), time.Since(m.Occurred))
@@ -159,7 +166,7 @@ func (s *consuming) divert(ctx context.Context, d amqp.Delivery, m Message, caus
 		delay := s.Delays[min(m.Attempt, len(s.Delays))-1]
 		out.key, out.message = n.retry(s.Queue, delay), again(d, amqp.Table{headerAttempt: int64(m.Attempt)})
 	}
-	s.Log.WarnContext(ctx, "message not handled", "consumer", s.Queue, "outcome", outcome, "id", m.ID, "type", m.Type, "tenant", m.Tenant,
+	s.Log.WarnContext(ctx, "message not handled", "consumer", s.Queue, "outcome", outcome, "id", m.ID, "type", m.Type,
 		"attempt", m.Attempt, "error", cause)
 	if err := s.out.sendOne(ctx, out); err != nil {
 		// The queue may have been deleted: a new session makes it anew, and the message comes again.

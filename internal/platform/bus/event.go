@@ -6,20 +6,20 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"regexp"
+	"log/slog"
 	"time"
 
 	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
 // Event is what a service tells others. It names no tenant: that is the transaction's in which it is published.
 type Event struct {
-	Type        string // as "order.placed"
-	Version     int    // of the payload's form, from 1
-	Payload     any    // becomes JSON, at most 256 kB
-	Traceparent string // W3C trace context; what isn't one is left out
-	Due         time.Time
+	Type    string // as "order.placed"
+	Version int    // of the payload's form, from 1
+	Payload any    // becomes JSON, at most 256 kB
+	Due     time.Time
 }
 
 // Message is an event as it reaches a consumer.
@@ -44,29 +44,34 @@ func (m Message) Decode(into any) error {
 	return nil
 }
 
-var tracePattern = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
 // Publish writes an event into the outbox in the tenant's transaction, and returns its id. It is on its way once, and only if, the
-// transaction is committed. With Due it isn't sent before that moment.
+// transaction is committed. With Due it isn't sent before that moment. What handles it belongs to the context's trace.
 func Publish(ctx context.Context, tx scope.Tx, e Event) (id string, err error) {
 	payload, err := json.Marshal(e.Payload)
 	if err != nil {
 		return "", fmt.Errorf("publish %s: %w", e.Type, err)
 	}
 	id = newID()
-	if !tracePattern.MatchString(e.Traceparent) {
-		e.Traceparent = "" // a client may send anything
-	}
+	ctx, span := telemetry.Start(ctx, telemetry.Producer, "create "+e.Type, messaging("create", "outbox", e.Type, id)...)
+	defer span.End()
 	var due *time.Time
 	if !e.Due.IsZero() {
 		due = &e.Due
 	}
 	_, err = tx.Exec(ctx, `insert into bus.outbox (id, type, version, traceparent, payload, due_at) values ($1, $2, $3, nullif($4, ''), $5, $6)`,
-		id, e.Type, e.Version, e.Traceparent, string(payload), due)
+		id, e.Type, e.Version, telemetry.Parent(ctx), string(payload), due)
 	if err != nil {
 		return "", fmt.Errorf("publish %s: %w", e.Type, err)
 	}
 	return id, nil
+}
+
+// messaging are the attributes of a span about an event.
+func messaging(operation, destination, kind, id string) []slog.Attr {
+	return []slog.Attr{
+		slog.String("messaging.system", "rabbitmq"), slog.String("messaging.operation.type", operation), slog.String("messaging.operation.name", operation),
+		slog.String("messaging.destination.name", destination), slog.String("messaging.rabbitmq.destination.routing_key", kind), slog.String("messaging.message.id", id),
+	}
 }
 
 // newID is a random UUID (version 4).

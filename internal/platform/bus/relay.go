@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantctl/internal/operation/pause"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -34,6 +36,7 @@ type RelayOptions struct {
 	Paced   func(name tenant.Name, kind string) bool
 	Metrics *Metrics // nil: nothing is counted
 	Log     *slog.Logger
+	Trace   *telemetry.Tracer
 }
 
 const (
@@ -249,12 +252,16 @@ func (r *relaying) batch(ctx context.Context) (full bool, err error) {
 }
 
 func (r *relaying) sendRows(ctx context.Context, tx pgx.Tx, list []row) error {
-	messages := make([]outgoing, len(list))
+	messages, sending := make([]outgoing, len(list)), make([]underWay, len(list))
 	for i, row := range list {
-		messages[i] = r.outgoing(row)
+		messages[i], sending[i] = r.outgoing(ctx, row)
+		defer sending[i].span.End()
 	}
 	results, err := r.send(ctx, messages...)
 	if err != nil {
+		for _, u := range sending {
+			u.span.Fail("broker")
+		}
 		return err
 	}
 	pause.Point(ctx, pause.BusRelaySent)
@@ -265,7 +272,9 @@ func (r *relaying) sendRows(ctx context.Context, tx pgx.Tx, list []row) error {
 			sent = append(sent, list[i].Seq)
 			r.sent(list[i])
 			r.Metrics.sent(r.Instance, list[i].Age)
+			r.Log.InfoContext(sending[i].ctx, "event sent", "id", list[i].ID, "type", list[i].Type, "to", cmp.Or(messages[i].exchange, messages[i].key), "age", list[i].Age) //nolint:contextcheck // the event's, not the batch's
 		case errors.Is(result, ErrReturned):
+			sending[i].span.Fail("no queue")
 			returned = append(returned, list[i].Seq)
 		}
 	}
@@ -285,11 +294,20 @@ func (r *relaying) sendRows(ctx context.Context, tx pgx.Tx, list []row) error {
 	return nil
 }
 
+// underWay is the trace of an event that is being sent.
+type underWay struct {
+	ctx  context.Context //nolint:containedctx // of one of many events, for its line
+	span telemetry.Span
+}
+
 // outgoing is where an event goes: by its type, or to the parking queue where nobody has taken it for long or nobody can tell
 // whose it is.
-func (r *relaying) outgoing(e row) outgoing {
+func (r *relaying) outgoing(ctx context.Context, e row) (outgoing, underWay) {
 	n := r.Broker.names
 	name, service, err := tenantOf(r.RolePrefix, e.Role)
+	var u underWay
+	u.ctx, u.span = r.Trace.Start(telemetry.FromParent(telemetry.WithTenant(ctx, string(name)), e.Traceparent), telemetry.Producer, "send "+e.Type,
+		messaging("send", n.events(), e.Type, e.ID)...)
 	m := publishing(Message{
 		ID: e.ID, Tenant: name, Source: service, Type: e.Type, Version: e.Version, Occurred: e.OccurredAt, Traceparent: e.Traceparent, Payload: []byte(e.Payload),
 	})
@@ -300,12 +318,12 @@ func (r *relaying) outgoing(e row) outgoing {
 	case e.Returned > 0 && e.Age > r.GiveUp:
 		reason = ErrReturned.Error()
 	default:
-		return outgoing{exchange: n.events(), key: e.Type, message: m}
+		return outgoing{exchange: n.events(), key: e.Type, message: m}, u
 	}
 	for key, value := range parkedWith("", reason) {
 		m.Headers[key] = value
 	}
-	return outgoing{key: n.parking(), message: m}
+	return outgoing{key: n.parking(), message: m}, u
 }
 
 // tenantOf reads the tenant and the service from the name of a role, as tenant.Name.RoleFor makes it.

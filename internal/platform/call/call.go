@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+
+	"tenantctl/internal/telemetry"
 )
 
 // Options configure a Client. What is zero has the default named beside it.
@@ -190,11 +193,19 @@ func (c *Client) attempt(ctx context.Context, r Request, body []byte, timeout ti
 }
 
 func (c *Client) send(ctx context.Context, r Request, body []byte) (*answer, error) {
+	ctx, span := telemetry.Start(ctx, telemetry.Client, r.Method, slog.String("http.request.method", r.Method), slog.String("server.address", c.base.Hostname()),
+		slog.String("peer.service", c.opts.Target))
+	defer span.End()
 	request, err := c.request(ctx, r, body)
 	if err != nil {
 		return nil, err
 	}
 	response, err := c.http.Do(request)
+	if err != nil {
+		span.Fail("unreachable")
+	} else {
+		span.Set(slog.Int("http.response.status_code", response.StatusCode))
+	}
 	var sent *url.Error
 	if errors.As(err, &sent) {
 		return nil, sent.Err // without the URL, whose query may hold what nobody should read in a log
@@ -233,6 +244,7 @@ func (c *Client) request(ctx context.Context, r Request, body []byte) (*http.Req
 		return nil, err
 	}
 	callerOf(ctx).set(request.Header)
+	telemetry.ToHeader(ctx, request.Header)
 	for name, values := range r.Header {
 		request.Header[http.CanonicalHeaderKey(name)] = values
 	}

@@ -75,7 +75,7 @@ func announced(of *resource.Resource, do idempotency.Do) idempotency.Do {
 		if !told || fact.Status == before {
 			return answer, nil
 		}
-		_, err = bus.Publish(ctx, tx, bus.Event{Type: kind, Version: EventVersion, Payload: fact, Traceparent: r.Header.Get("Traceparent")})
+		_, err = bus.Publish(ctx, tx, bus.Event{Type: kind, Version: EventVersion, Payload: fact})
 		return answer, err
 	}
 }

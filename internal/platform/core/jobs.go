@@ -42,12 +42,12 @@ func askForStatement(ctx context.Context, r *service.Request, tx scope.Tx) (serv
 	if err := r.Decode(&of); err != nil {
 		return service.Response{}, err
 	}
-	return accept(ctx, r, tx, jobs.Request{Kind: StatementKind, Arguments: of})
+	return accept(ctx, tx, jobs.Request{Kind: StatementKind, Arguments: of})
 }
 
 // accept asks for a job of core's and answers with it.
-func accept(ctx context.Context, r *service.Request, tx scope.Tx, job jobs.Request) (service.Response, error) {
-	job.Queue, job.Trace = Service, r.Header.Get("Traceparent")
+func accept(ctx context.Context, tx scope.Tx, job jobs.Request) (service.Response, error) {
+	job.Queue = Service
 	id, err := jobs.Submit(ctx, tx, job)
 	if err != nil {
 		return service.Response{}, err

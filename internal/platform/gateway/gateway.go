@@ -17,6 +17,7 @@ import (
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/platform/token"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -64,6 +65,7 @@ type Options struct {
 	ClientTLS *tls.Config  // towards services
 	TLS       *tls.Config  // towards clients; nil: plain HTTP
 	Log       *slog.Logger
+	Trace     *telemetry.Tracer
 }
 
 // Gateway is one. Serve runs it.

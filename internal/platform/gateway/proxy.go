@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tenantctl/internal/platform/service"
+	"tenantctl/internal/telemetry"
 )
 
 const (
@@ -50,6 +51,7 @@ func rewrite(p *httputil.ProxyRequest) {
 	p.SetURL(x.target.url)
 	p.Out.Host = p.In.Host
 	p.SetXForwarded()
+	telemetry.ToHeader(p.In.Context(), p.Out.Header)
 	if _, named := p.In.Header["User-Agent"]; !named {
 		p.Out.Header["User-Agent"] = nil // else the transport names itself
 	}
@@ -122,7 +124,7 @@ func (g *Gateway) failed(_ http.ResponseWriter, r *http.Request, err error) {
 	if x.w.begun {
 		panic(http.ErrAbortHandler) // what there is of the answer must not look whole
 	}
-	g.reject(x.w, g.failure(r, x, err))
+	g.reject(x, g.failure(r, x, err)) //nolint:contextcheck // its request carries it
 }
 
 func (g *Gateway) failure(r *http.Request, x *exchange, err error) error {

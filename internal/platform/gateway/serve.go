@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/platform/token"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -56,28 +59,56 @@ func (g *Gateway) serve(raw http.ResponseWriter, r *http.Request) {
 	problem := refuse(r)
 	prepare(r)
 	w.Header().Set(service.RequestID, r.Header.Get(service.RequestID))
+	ctx, span := g.Trace.Start(telemetry.FromHeader(r.Context(), r.Header), telemetry.Server, r.Method,
+		slog.String("http.request.method", r.Method), slog.String("url.path", r.URL.Path))
+	defer span.End()
+	traceID, _ := telemetry.IDs(ctx)
+	w.Header().Set(traceHeader, traceID)
+	r = r.WithContext(ctx)
+	x := &exchange{w: w, r: r, control: control, kind: kindOf(r)}
+	defer g.tell(x, span, time.Now()) //nolint:contextcheck // its request carries it; this is when the answer is there, or has been broken off
 	if problem != nil {
-		g.reject(w, problem)
+		g.reject(x, problem) //nolint:contextcheck // the same
 		return
 	}
-	var client *body
 	if r.Body != nil && r.Body != http.NoBody {
-		client = &body{ReadCloser: r.Body, control: control, idle: g.Idle, left: r.ContentLength}
+		x.client = &body{ReadCloser: r.Body, control: control, idle: g.Idle, left: r.ContentLength}
 		_ = control.SetReadDeadline(time.Now().Add(g.Idle))
-		r.Body = client
+		r.Body = x.client
 	}
 	t, err := g.whose(r)
 	if err != nil {
-		g.reject(w, err)
+		g.reject(x, err) //nolint:contextcheck // the same
 		return
 	}
+	x.tenant, x.r = t.Name, r.WithContext(telemetry.WithTenant(ctx, string(t.Name)))
 	if wait, ok := g.rate.Allow(t.Name, t.Limits.RequestsPerSecond); !ok {
 		p := service.Refuse(http.StatusTooManyRequests, "rate-limited", "this tenant may make %d requests a second", t.Limits.RequestsPerSecond)
 		p.RetryAfter = wait
-		g.reject(w, p)
+		g.reject(x, p)
 		return
 	}
-	g.pass(&exchange{w: w, r: r, control: control, tenant: t.Name, kind: kindOf(r), client: client}) //nolint:contextcheck // its request carries it
+	g.pass(x) //nolint:contextcheck // its request carries it
+}
+
+// traceHeader names the trace in an answer, for whoever asks what became of a request.
+const traceHeader = "X-Trace-Id"
+
+// tell writes the request's line, and into its span what the answer was.
+func (g *Gateway) tell(x *exchange, span telemetry.Span, began time.Time) {
+	span.Set(slog.Int("http.response.status_code", x.w.status))
+	if x.w.status >= http.StatusInternalServerError {
+		span.Fail(strconv.Itoa(x.w.status))
+	}
+	attributes := []slog.Attr{
+		slog.String("method", x.r.Method), slog.String("path", x.r.URL.Path), slog.Int("status", x.w.status), slog.Duration("duration", time.Since(began)),
+		slog.String("request", x.r.Header.Get(service.RequestID)),
+	}
+	if x.target.kind != "" {
+		span.Set(slog.String("peer.service", x.target.kind))
+		attributes = append(attributes, slog.String("target", x.target.kind))
+	}
+	g.Log.LogAttrs(x.r.Context(), slog.LevelInfo, "request", attributes...)
 }
 
 // whose finds the tenant of a request: the token's, or where there is none, the host's. Applications that aren't ours may have
@@ -123,7 +154,7 @@ func (g *Gateway) pass(x *exchange) {
 	x.r = x.r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	defer x.close()
 	if err := g.depart(ctx, cancel, x); err != nil {
-		g.reject(x.w, err)
+		g.reject(x, err)
 		return
 	}
 	defer func() { // in this order: who is let in next finds the books right
@@ -253,7 +284,8 @@ func (x *exchange) close() {
 }
 
 // reject answers in the service's stead.
-func (g *Gateway) reject(w *writer, err error) {
+func (g *Gateway) reject(x *exchange, err error) {
+	w := x.w
 	if errors.Is(err, errGone) {
 		g.metrics.rejected.WithLabelValues("gone").Inc()
 		w.Header().Set("Connection", "close")
@@ -266,7 +298,7 @@ func (g *Gateway) reject(w *writer, err error) {
 		err = service.Refuse(http.StatusMethodNotAllowed, "method-not-allowed", "this path knows %s", strings.Join(method.allowed, ", "))
 	}
 	if errors.Is(err, tenant.ErrInvalid) {
-		g.Log.Error("a request can't be passed on", "request", w.Header().Get(service.RequestID), "error", err)
+		g.Log.ErrorContext(x.r.Context(), "a request can't be passed on", "request", w.Header().Get(service.RequestID), "error", err)
 		err = service.Refuse(http.StatusBadGateway, "no-upstream", "the tenant's application can't be found")
 	}
 	p := service.ProblemOf(err)

@@ -34,10 +34,14 @@ type writer struct {
 	control *http.ResponseController
 	idle    time.Duration
 	begun   bool
+	status  int // 0: none yet
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *writer) WriteHeader(status int) {
+	if !w.begun {
+		w.status = status
+	}
 	w.begun = w.begun || status >= http.StatusOK || status == http.StatusSwitchingProtocols
 	w.extend()
 	w.ResponseWriter.WriteHeader(status)
@@ -45,6 +49,9 @@ func (w *writer) WriteHeader(status int) {
 
 // Write implements http.ResponseWriter.
 func (w *writer) Write(p []byte) (int, error) {
+	if !w.begun {
+		w.status = http.StatusOK
+	}
 	w.begun = true
 	w.extend()
 	return w.ResponseWriter.Write(p)

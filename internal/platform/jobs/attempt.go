@@ -4,21 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
+
+	"tenantctl/internal/telemetry"
 )
 
 // do makes an attempt at a job, and ends it.
 func (w *Worker) do(ctx context.Context, kind Kind, c claimed) {
 	began := time.Now()
+	tenant, unknown := w.tenantOf(c.Role)
+	if unknown == nil {
+		ctx = telemetry.WithTenant(ctx, string(tenant.Name))
+	}
+	ctx, span := w.Trace.Start(telemetry.FromParent(ctx, c.Trace), telemetry.Consumer, "work "+c.Kind,
+		slog.String("job.queue", w.Queue), slog.String("job.kind", c.Kind), slog.String("job.id", c.ID), slog.Int("job.attempt", c.Attempt))
+	defer span.End()
 	task := &Task{
-		ID: c.ID, Kind: c.Kind, Arguments: c.Arguments, Attempt: c.Attempt, Failures: c.Failures, Trace: c.Trace,
+		ID: c.ID, Kind: c.Kind, Arguments: c.Arguments, Attempt: c.Attempt, Failures: c.Failures, Tenant: tenant,
 		pools: w.Pools, crowded: w.crowded.Load, began: began, slice: w.Slice, checkpoint: c.Checkpoint,
 	}
-	tenant, err := w.tenantOf(c.Role)
+	err := unknown
 	if err == nil {
-		task.Tenant = tenant
 		err = attempt(ctx, kind, task)
 	}
 	if err == nil && !task.completed() {
@@ -27,6 +36,9 @@ func (w *Worker) do(ctx context.Context, kind Kind, c claimed) {
 	w.took(time.Since(began))
 	outcome := w.end(context.WithoutCancel(ctx), ctx, c, err, time.Since(began))
 	w.Metrics.ended(w.Queue, c, outcome, time.Since(began))
+	if outcome != "done" {
+		span.Fail(outcome)
+	}
 }
 
 // attempt calls the handler. One that panics has failed, and takes nobody along.
@@ -42,6 +54,7 @@ func attempt(ctx context.Context, kind Kind, task *Task) (err error) {
 // end tells the queue what came of an attempt that didn't complete.
 func (w *Worker) end(ctx, work context.Context, c claimed, err error, took time.Duration) (outcome string) {
 	if err == nil {
+		w.Log.InfoContext(ctx, "job done", "queue", w.Queue, "kind", c.Kind, "job", c.ID, "attempt", c.Attempt, "duration", took)
 		return "done"
 	}
 	cause := context.Cause(work)

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -39,7 +41,6 @@ type Request struct {
 	Arguments any       // becomes JSON, of 256 kB at most
 	Cost      float64   // seconds of work that it is expected to be; 0 means 1
 	Due       time.Time // not before; zero: at once
-	Trace     string    // W3C traceparent of what asked for it
 }
 
 // Job is what its tenant sees of a job.
@@ -61,7 +62,8 @@ type Job struct {
 // by default, so that whoever may run more at once has one ready when another ends.
 const inLine = 16
 
-// Submit asks for a job in the transaction of what it is about. The row is the tenant's whose role the transaction has.
+// Submit asks for a job in the transaction of what it is about. The row is the tenant's whose role the transaction has; the work
+// belongs to the context's trace.
 func Submit(ctx context.Context, tx scope.Tx, r Request) (id string, err error) {
 	arguments, err := json.Marshal(r.Arguments)
 	if err != nil {
@@ -77,11 +79,13 @@ func Submit(ctx context.Context, tx scope.Tx, r Request) (id string, err error) 
 	if !r.Due.IsZero() {
 		due = &r.Due
 	}
+	ctx, span := telemetry.Start(ctx, telemetry.Producer, "submit "+r.Kind, slog.String("job.queue", r.Queue), slog.String("job.kind", r.Kind))
+	defer span.End()
 	err = tx.QueryRow(ctx, `insert into jobs.job (id, queue, kind, arguments, cost, due_at, traceparent, state)
 		select gen_random_uuid(), $1, $2, $3::jsonb, $4, coalesce($5, now()), nullif($6, ''), case when $5 > now() then 'scheduled'
 			when (select count(*) from (select from jobs.job where queue = $1 and role = current_user and state in ('new', 'ready', 'running') limit $7) as line) < $7 then 'new'
 			else 'backlog' end
-		returning id::text`, r.Queue, r.Kind, string(arguments), r.Cost, due, r.Trace, inLine).Scan(&id)
+		returning id::text`, r.Queue, r.Kind, string(arguments), r.Cost, due, telemetry.Parent(ctx), inLine).Scan(&id)
 	if err != nil {
 		return "", fmt.Errorf("submit a job %s: %w", r.Kind, err)
 	}

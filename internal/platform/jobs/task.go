@@ -20,8 +20,7 @@ type Task struct {
 	Kind      string
 	Arguments json.RawMessage
 	Attempt   int
-	Failures  int    // of attempts before
-	Trace     string // W3C traceparent of what asked for the job
+	Failures  int // of attempts before
 
 	pools   *scope.Pools
 	crowded func() bool // others wait for a slot

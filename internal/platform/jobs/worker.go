@@ -17,6 +17,7 @@ import (
 
 	"tenantctl/internal/operation/pause"
 	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -48,6 +49,7 @@ type Options struct {
 	Keep    time.Duration
 	Metrics *Metrics
 	Log     *slog.Logger
+	Trace   *telemetry.Tracer
 }
 
 const (

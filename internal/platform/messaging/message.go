@@ -82,7 +82,6 @@ func (s *server) sendMessage(ctx context.Context, r *service.Request, tx scope.T
 	if s.opts.Announce && len(others) > 0 {
 		_, err = bus.Publish(ctx, tx, bus.Event{
 			Type: MessageSent, Version: EventVersion, Payload: Sent{ID: said.ID, Conversation: id, Subject: subject, Actor: said.Author, To: others},
-			Traceparent: r.Header.Get("Traceparent"),
 		})
 	}
 	return service.JSON(http.StatusCreated, said), err

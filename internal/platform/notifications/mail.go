@@ -9,6 +9,7 @@ import (
 
 	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/telemetry"
 )
 
 // Mail is one to be sent.
@@ -16,6 +17,7 @@ type Mail struct {
 	ID            string // of which its Message-ID is made
 	To            string
 	Subject, Body string
+	Trace         string // of what it was written for; empty: unknown
 }
 
 // Mailer sends mail. What isn't the mail's fault is bus.Later; what will never do is bus.Permanent.
@@ -34,6 +36,7 @@ func (n *Notifications) send(ctx context.Context, tx scope.Tx, m bus.Message) er
 		return bus.Permanent(errors.New("no mail server is set up (platform.mail in tenants.yaml)"))
 	}
 	mail := Mail{ID: of.Mail}
+	mail.Trace, _ = telemetry.IDs(ctx)
 	var sent bool
 	err := tx.QueryRow(ctx, `select address, subject, body, sent_at is not null from notification_mails where id = $1 for update`, of.Mail).
 		Scan(&mail.To, &mail.Subject, &mail.Body, &sent)
@@ -51,5 +54,6 @@ func (n *Notifications) send(ctx context.Context, tx scope.Tx, m bus.Message) er
 	if _, err := tx.Exec(ctx, `update notification_mails set sent_at = now() where id = $1`, of.Mail); err != nil {
 		return fmt.Errorf("note that mail %s was sent: %w", of.Mail, err)
 	}
+	n.opts.Log.InfoContext(ctx, "mail sent", "mail", of.Mail)
 	return nil
 }

@@ -101,6 +101,6 @@ func (n *Notifications) Listen(ctx context.Context) {
 func (n *Notifications) consumer(queue string, types map[string]int, handle func(context.Context, scope.Tx, bus.Message) error) *bus.Consumer {
 	return &bus.Consumer{
 		Broker: n.opts.Broker, Queue: queue, Types: types, Handle: handle, Pools: n.store, Tenants: n.opts.Authorize.Tenants,
-		Delays: n.opts.Delays, Attempts: n.opts.Attempts, Metrics: n.opts.Metrics, Log: n.opts.Log,
+		Delays: n.opts.Delays, Attempts: n.opts.Attempts, Metrics: n.opts.Metrics, Log: n.opts.Log, Trace: n.Trace,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"mime"
 	"mime/quotedprintable"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"tenantctl/internal/platform/bus"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -56,12 +58,16 @@ func OpenSMTP(address, from string) (*SMTP, error) {
 
 // Send implements Mailer.
 func (s *SMTP) Send(ctx context.Context, m Mail) error {
+	ctx, span := telemetry.Start(ctx, telemetry.Client, "send mail", slog.String("network.protocol.name", "smtp"), slog.String("server.address", s.host))
+	defer span.End()
 	client, err := s.connect(ctx)
 	if err != nil {
+		span.Fail("unreachable")
 		return bus.Later(err)
 	}
 	defer func() { _ = client.Close() }() // after Quit it is closed
 	if err := s.hand(client, m); err != nil {
+		span.Fail("declined")
 		return judged(err)
 	}
 	_ = client.Quit() // the mail is the server's by now
@@ -125,11 +131,14 @@ func (s *SMTP) hand(client *smtp.Client, m Mail) error {
 	return data.Close()
 }
 
+// traceHeader names the trace in a mail, for whoever is asked why it was sent.
+const traceHeader = "X-Trace-Id"
+
 // message is a mail as it travels. Every mail has one Message-ID, however often it is sent.
 func (s *SMTP) message(m Mail) []byte {
 	_, domain, _ := strings.Cut(s.from.Address, "@")
 	var out bytes.Buffer
-	for _, header := range [][2]string{
+	headers := [][2]string{
 		{"From", s.from.String()},
 		{"To", (&mail.Address{Address: m.To}).String()},
 		{"Subject", mime.QEncoding.Encode("utf-8", m.Subject)},
@@ -139,7 +148,11 @@ func (s *SMTP) message(m Mail) []byte {
 		{"Content-Type", "text/plain; charset=utf-8"},
 		{"Content-Transfer-Encoding", "quoted-printable"},
 		{"Auto-Submitted", "auto-generated"},
-	} {
+	}
+	if m.Trace != "" {
+		headers = append(headers, [2]string{traceHeader, m.Trace})
+	}
+	for _, header := range headers {
 		out.WriteString(header[0] + ": " + header[1] + "\r\n")
 	}
 	out.WriteString("\r\n")

@@ -135,7 +135,7 @@ func (n *Notifications) notify(ctx context.Context, tx scope.Tx, m bus.Message, 
 		return post(ctx, tx, m, to, said)
 	case waits && !others:
 		_, err = bus.Publish(ctx, tx, bus.Event{
-			Type: digestDue, Version: 1, Payload: due{to.UserID}, Due: n.opts.DigestAt(time.Now()), Traceparent: m.Traceparent,
+			Type: digestDue, Version: 1, Payload: due{to.UserID}, Due: n.opts.DigestAt(time.Now()),
 		})
 	}
 	return err
@@ -149,7 +149,7 @@ func post(ctx context.Context, tx scope.Tx, m bus.Message, to recipient, said te
 	if err != nil {
 		return fmt.Errorf("write a mail: %w", err)
 	}
-	_, err = bus.Publish(ctx, tx, bus.Event{Type: mailReady, Version: 1, Payload: letter{id}, Traceparent: m.Traceparent})
+	_, err = bus.Publish(ctx, tx, bus.Event{Type: mailReady, Version: 1, Payload: letter{id}})
 	return err
 }
 

@@ -7,11 +7,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"tenantctl/internal/telemetry"
 )
 
 // Read runs what queue puts into a batch, in a read-only transaction of the tenant and in one round trip altogether. Rows are
 // taken by the batch's own callbacks (pgx.QueuedQuery). The transaction is rolled back at its end, so that no setting outlives it.
 func (p *Pools) Read(ctx context.Context, t Tenant, queue func(*pgx.Batch)) error {
+	ctx, span := telemetry.Start(ctx, telemetry.Client, "read", database...)
+	defer span.End()
 	begin, err := p.begin(t)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tenantctl/internal/postgres"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -80,6 +82,13 @@ func (b begin) message(t Tenant) string {
 
 // Tx runs do in a transaction of the tenant, and commits it when do returns nil. It takes two round trips and those of do.
 func (p *Pools) Tx(ctx context.Context, t Tenant, do func(ctx context.Context, tx Tx) error) (err error) {
+	ctx, span := telemetry.Start(ctx, telemetry.Client, "transaction", database...)
+	defer func() {
+		if err != nil {
+			span.Fail("rolled back")
+		}
+		span.End()
+	}()
 	begin, err := p.begin(t)
 	if err != nil {
 		return err
@@ -103,6 +112,9 @@ func (p *Pools) Tx(ctx context.Context, t Tenant, do func(ctx context.Context, t
 	}
 	return nil
 }
+
+// database are the attributes of spans of work in the database: neither statements nor what they are given, which is a tenant's data.
+var database = []slog.Attr{slog.String("db.system.name", "postgresql")} //nolint:gochecknoglobals // a constant list
 
 // idle is the status of a connection in no transaction.
 const idle = 'I'

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -14,6 +16,7 @@ import (
 
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/token"
+	"tenantctl/internal/telemetry"
 )
 
 // RequestID is the header that names a request through all services and logs.
@@ -90,35 +93,70 @@ func (s *Service) operation(o Operation, handle Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(raw http.ResponseWriter, r *http.Request) {
 		began := time.Now()
+		ctx, span := s.Trace.Start(telemetry.FromHeader(r.Context(), r.Header), telemetry.Server, o.pattern(),
+			slog.String("http.request.method", o.Method), slog.String("http.route", o.Path), slog.String("url.path", r.URL.Path))
+		defer span.End()
 		w := &recorder{ResponseWriter: raw}
+		r = r.WithContext(ctx)
 		r.Body = http.MaxBytesReader(raw, r.Body, limit)
-		identity, err := s.identify(r, o)
+		var identity scope.Identity
 		returned := false
 		defer func() {
-			if !returned { // a panic, which is answered further out
+			if !returned { // an answer that was broken off
 				s.count(o, identity, http.StatusInternalServerError, time.Since(began))
 			}
 		}()
-		if err == nil {
-			err = s.answer(w, r, o, identity, handle)
-		}
+		err := s.answer(w, r, o, handle, &identity)
 		returned = true
-		if err != nil {
-			problem := ProblemOf(err)
-			if problem.Status >= http.StatusInternalServerError {
-				s.Log.ErrorContext(r.Context(), "request failed", "request", r.Header.Get(RequestID), "route", o.pattern(),
-					"tenant", identity.Tenant.Name, "status", problem.Status, "error", err)
-			}
-			if !w.begun() {
-				problem.Write(w)
-			}
+		if err != nil && !w.begun() {
+			ProblemOf(err).Write(w)
 		}
-		s.count(o, identity, w.status, time.Since(began))
+		took := time.Since(began)
+		s.tell(r, o, identity, w.status, took, err)
+		span.Set(slog.Int("http.response.status_code", w.status))
+		if w.status >= http.StatusInternalServerError {
+			span.Fail(strconv.Itoa(w.status))
+		}
+		s.count(o, identity, w.status, took)
 	})
 }
 
-func (s *Service) answer(w *recorder, r *http.Request, o Operation, identity scope.Identity, handle Handler) error {
-	request, err := s.description.read(o, identity, r.WithContext(scope.With(r.Context(), identity)))
+// tell writes the request's line.
+func (s *Service) tell(r *http.Request, o Operation, identity scope.Identity, status int, took time.Duration, err error) {
+	level, message := slog.LevelInfo, "request"
+	attributes := []slog.Attr{
+		slog.String("route", o.pattern()), slog.Int("status", status), slog.Duration("duration", took), slog.String("request", r.Header.Get(RequestID)),
+	}
+	if identity.Tenant.Name != "" {
+		attributes = append(attributes, slog.String("tenant", string(identity.Tenant.Name)))
+	}
+	if err != nil && ProblemOf(err).Status >= http.StatusInternalServerError {
+		level, message = slog.LevelError, "request failed"
+		attributes = append(attributes, slog.Any("error", err))
+	}
+	s.Log.LogAttrs(r.Context(), level, message, attributes...)
+}
+
+// answer notes who asks as soon as that is known. A panic is an error like others: nobody is taken along.
+func (s *Service) answer(w *recorder, r *http.Request, o Operation, handle Handler, who *scope.Identity) (err error) {
+	defer func() {
+		failure := recover()
+		if failure == nil {
+			return
+		}
+		if failure == http.ErrAbortHandler { //nolint:errorlint // the value itself is the sign
+			panic(failure)
+		}
+		err = fmt.Errorf("%w: %v\n%s", errPanic, failure, debug.Stack())
+	}()
+	if *who, err = s.identify(r, o); err != nil {
+		return err
+	}
+	ctx := scope.With(r.Context(), *who)
+	if who.Tenant.Name != "" {
+		ctx = telemetry.WithTenant(ctx, string(who.Tenant.Name))
+	}
+	request, err := s.description.read(o, *who, r.WithContext(ctx))
 	if err != nil {
 		return err
 	}

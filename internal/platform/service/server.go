@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tenantctl/internal/platform/scope"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -44,6 +45,7 @@ type Options struct {
 	Allow func(*http.Request) error
 	Ready func(context.Context) error
 	Log   *slog.Logger
+	Trace *telemetry.Tracer // nil: its spans are ids and nothing else
 	TLS   *tls.Config
 	Read  time.Duration // for a request's body to come; 0 means a minute
 }
