@@ -84,7 +84,7 @@ func addCommands(root *cobra.Command, f *Factory) {
 	add(groupFleet, newCmdStatus(f, nil), newCmdDashboard(f, nil), newCmdPlan(f, nil), newCmdApply(f, nil), newCmdProvision(f, nil), newCmdUpgrade(f, nil), newCmdRollouts(f, nil), newCmdDrift(f, nil), newCmdAdopt(f, nil), newCmdSuspend(f, nil),
 		newCmdResume(f, nil), newCmdArchive(f, nil), newCmdDelete(f, nil), newCmdPsql(f, nil), newCmdEvents(f, nil))
 	add(groupMove, newCmdInspect(f, nil), newCmdMigrate(f, nil), newCmdVerify(f, nil), newCmdCutover(f, nil), newCmdRollback(f, nil), newCmdComplete(f, nil))
-	add(groupPlatform, newCmdServe(f, nil), newCmdServices(f, nil), newCmdUser(f), newCmdKeys(f), newCmdDLQ(f))
+	add(groupPlatform, newCmdServe(f, nil), newCmdServices(f, nil), newCmdLogs(f, nil), newCmdUser(f), newCmdKeys(f), newCmdDLQ(f))
 	add(groupOperator, newCmdOperator(f, nil), newCmdPause(f, nil), newCmdUnpause(f, nil))
 	add(groupMore, newCmdVersion(f, nil))
 	root.AddCommand(newTopicExitCodes())
