@@ -103,7 +103,7 @@ func (o *logsOptions) check(cmd *cobra.Command, args []string) error {
 }
 
 // writers are those who name themselves in lines.
-func writers() []string { return append(allServices(), bus.Service, operatorService) }
+func writers() []string { return append(allServices(), bus.Service, operatorService, processItself) }
 
 func (o *logsOptions) level() (slog.Leveler, error) {
 	if o.Level == "" {

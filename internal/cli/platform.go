@@ -99,7 +99,7 @@ func newPlatform(ctx context.Context, f *Factory, opts *serveOptions) (*platform
 	for _, instance := range file.Instances() {
 		prefixes[instance.Name] = instance.RolePrefix
 	}
-	p.directory, err = scope.OpenDirectory(ctx, p.records, prefixes, p.log)
+	p.directory, err = scope.OpenDirectory(ctx, p.records, prefixes, p.logOf(processItself))
 	return p, err
 }
 
@@ -138,7 +138,7 @@ func (p *platform) run(ctx context.Context, list []runnable) error {
 	defer func() { stop(); followers.Wait() }()
 	followers.Go(func() { p.directory.Run(following) })
 	if slices.ContainsFunc(list, func(r runnable) bool { return r.service.version.Service == gateway.Service }) {
-		followers.Go(func() { p.legacies.follow(following, p.records, p.log) })
+		followers.Go(func() { p.legacies.follow(following, p.records, p.logOf(processItself)) })
 	}
 	// Who finds one of us ready finds all of us in the records.
 	for i := range list {

@@ -314,7 +314,7 @@ func (p *platform) verifier(ctx context.Context) (token.Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := token.RemoteOptions{Log: p.log}
+	opts := token.RemoteOptions{Log: p.logOf(processItself)}
 	if transport := p.transport(); transport != nil {
 		opts.Client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
@@ -335,5 +335,5 @@ func (p *platform) keys() (*token.Keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return token.OpenKeyring(file.KeysDir(), token.KeyringOptions{Log: p.log})
+	return token.OpenKeyring(file.KeysDir(), token.KeyringOptions{Log: p.logOf(auth.Service)})
 }

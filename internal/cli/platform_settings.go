@@ -100,7 +100,7 @@ func (p *platform) cache() (*cache.Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened, err := cache.Redis(url, cache.Options{Service: core.Service, Log: p.log})
+	opened, err := cache.Redis(url, cache.Options{Service: core.Service, Log: p.logOf(core.Service)})
 	if err != nil {
 		return nil, err
 	}

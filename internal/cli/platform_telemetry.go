@@ -23,14 +23,17 @@ func (p *platform) collect(ctx context.Context) (err error) {
 	if p.settings.Traced != nil {
 		ratio = *p.settings.Traced
 	}
-	p.collected, err = telemetry.Open(ctx, telemetry.Options{Endpoint: endpoint, Ratio: ratio, Build: p.build, Log: p.logOf("telemetry")})
+	p.collected, err = telemetry.Open(ctx, telemetry.Options{Endpoint: endpoint, Ratio: ratio, Build: p.build, Log: p.logOf(processItself)})
 	p.f.onClose(func(ctx context.Context) {
 		if err := p.collected.Close(ctx); err != nil {
-			p.log.WarnContext(ctx, "the last spans can't be sent", "error", err)
+			p.logOf(processItself).WarnContext(ctx, "the last spans can't be sent", "error", err)
 		}
 	})
 	return err
 }
+
+// processItself names the lines of what all services of a process share.
+const processItself = "platform"
 
 // logOf is where a service of this process writes its lines.
 func (p *platform) logOf(service string) *slog.Logger { return p.log.With(logs.KeyService, service) }
