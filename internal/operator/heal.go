@@ -57,7 +57,7 @@ func (o *Operator) healSome(ctx context.Context, v *view, tenants []reconcile.Te
 	if err != nil {
 		return err
 	}
-	var jobs []job
+	var jobs []errand
 	for _, t := range tenants {
 		plan := reconcile.Decide(t, seen[t.Name])
 		switch {

@@ -158,7 +158,7 @@ func (o *Operator) listen(ctx context.Context) {
 
 // scanned is what a look at the fleet came to.
 type scanned struct {
-	jobs  []job
+	jobs  []errand
 	twice int
 	next  time.Duration // until something is due by itself
 }

@@ -78,7 +78,7 @@ func New(ctx context.Context, opts Options) (*Operator, error) {
 		underway: map[tenant.Name]bool{},
 	}
 	if o.Store, err = OpenStore(ctx, pool); err == nil {
-		o.queue, err = openQueue(ctx, pool, o.id, pace{Tenants: opts.Workers, Removals: 1, Moves: opts.Moves}, o.work, quiet(opts.Log))
+		o.queue, err = openQueue(ctx, pool, o.id, pace{Tenants: opts.Workers, Removals: 1, Moves: opts.Moves}, workers{o.work, o.welcomeShare}, quiet(opts.Log))
 	}
 	if err != nil {
 		pool.Close()

@@ -28,10 +28,25 @@ type job struct {
 // Kind implements river.JobArgs.
 func (job) Kind() string { return "operator" }
 
+func (j job) queue() Task { return j.Task }
+
+// errand is a job of any kind.
+type errand interface {
+	river.JobArgs
+	// queue is where it waits for a worker.
+	queue() Task
+}
+
 // queue is a River client whose jobs lie in a schema of their own.
 type queue struct {
 	client *river.Client[pgx.Tx]
 	pool   *pgxpool.Pool
+}
+
+// workers do the jobs of each kind.
+type workers struct {
+	one   func(context.Context, job) error
+	share func(context.Context, share) error
 }
 
 // pace is how jobs go from the queue to the workers.
@@ -49,15 +64,16 @@ const (
 
 // openQueue brings the queue's schema up to date, which any number of processes may do at once, and makes a client that works
 // jobs once it is started. Each task has a queue of its own, so that slow ones don't delay the others.
-func openQueue(ctx context.Context, pool *pgxpool.Pool, id string, p pace, work func(context.Context, job) error, log *slog.Logger) (*queue, error) {
+func openQueue(ctx context.Context, pool *pgxpool.Pool, id string, p pace, work workers, log *slog.Logger) (*queue, error) {
 	driver := riverpgxv5.New(pool)
 	if err := migrateQueue(ctx, pool, driver, log); err != nil {
 		return nil, err
 	}
-	workers := river.NewWorkers()
-	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, j *river.Job[job]) error { return work(ctx, j.Args) }))
+	known := river.NewWorkers()
+	river.AddWorker(known, river.WorkFunc(func(ctx context.Context, j *river.Job[job]) error { return work.one(ctx, j.Args) }))
+	river.AddWorker(known, river.WorkFunc(func(ctx context.Context, j *river.Job[share]) error { return work.share(ctx, j.Args) }))
 	client, err := river.NewClient(driver, &river.Config{
-		ID: id, Schema: queueSchema, Workers: workers, Logger: log,
+		ID: id, Schema: queueSchema, Workers: known, Logger: log,
 		Queues: map[string]river.QueueConfig{
 			string(TaskTenant): {MaxWorkers: p.Tenants}, string(TaskRemove): {MaxWorkers: p.Removals},
 			string(TaskMove): {MaxWorkers: p.Moves}, string(TaskRollout): {MaxWorkers: 1},
@@ -93,7 +109,7 @@ func migrateQueue(ctx context.Context, pool *pgxpool.Pool, driver *riverpgxv5.Dr
 
 // put adds jobs. Those that are there already are left as they are, and counted: one of them may be at work on what was declared
 // before.
-func (q *queue) put(ctx context.Context, jobs []job) (twice int, err error) {
+func (q *queue) put(ctx context.Context, jobs []errand) (twice int, err error) {
 	states := []rivertype.JobState{
 		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled,
 	}
@@ -103,7 +119,7 @@ func (q *queue) put(ctx context.Context, jobs []job) (twice int, err error) {
 		params := make([]river.InsertManyParams, n)
 		for i, j := range jobs[:n] {
 			params[i] = river.InsertManyParams{Args: j, InsertOpts: &river.InsertOpts{
-				Queue: string(j.Task), MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: states},
+				Queue: string(j.queue()), MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: states},
 			}}
 		}
 		results, err := q.client.InsertMany(ctx, params)

@@ -258,21 +258,31 @@ func (s *Store) Records(ctx context.Context, names ...tenant.Name) (map[key]Reco
 	return records, nil
 }
 
-// save records what came of a task. The next try is after a pause, by the server's clock.
-func (s *Store) save(ctx context.Context, r Record, pause time.Duration) error {
-	// A tenant is brought about or removed: what came of the one is no news any more once the other was begun.
-	_, err := s.pool.Exec(ctx, `
-		with other as (
-			delete from tenantctl_operator.task where tenant = $1 and task <> $2 and array[task, $2::text] <@ array['tenant', 'remove']
-		)
-		insert into tenantctl_operator.task as t (tenant, task, declared, result, message, attempts, retry_at)
-		values ($1, $2, $3, $4, $5, $6, case when $7::float8 > 0 then now() + make_interval(secs => $7) end)
-		on conflict (tenant, task) do update set declared = excluded.declared, result = excluded.result, message = excluded.message,
-			attempts = excluded.attempts, retry_at = excluded.retry_at, at = now(),
-			since = case when t.declared = excluded.declared then t.since else now() end`,
-		string(r.Tenant), string(r.Task), r.Declared, string(r.Result), r.Message, r.Attempts, pause.Seconds())
-	if err != nil {
-		return fmt.Errorf("record what came of %s %s: %w", r.Task, r.Tenant, err)
+// outcome is what came of a task, and how long it is left alone.
+type outcome struct {
+	Record
+	pause time.Duration
+}
+
+// A tenant is brought about or removed: what came of the one is no news any more once the other was begun.
+const saveSQL = `
+	with other as (
+		delete from tenantctl_operator.task where tenant = $1 and task <> $2 and array[task, $2::text] <@ array['tenant', 'remove']
+	)
+	insert into tenantctl_operator.task as t (tenant, task, declared, result, message, attempts, retry_at)
+	values ($1, $2, $3, $4, $5, $6, case when $7::float8 > 0 then now() + make_interval(secs => $7) end)
+	on conflict (tenant, task) do update set declared = excluded.declared, result = excluded.result, message = excluded.message,
+		attempts = excluded.attempts, retry_at = excluded.retry_at, at = now(),
+		since = case when t.declared = excluded.declared then t.since else now() end`
+
+// save records what came of tasks. The next try is after the pause, by the server's clock.
+func (s *Store) save(ctx context.Context, outcomes ...outcome) error {
+	batch := &pgx.Batch{}
+	for _, r := range outcomes {
+		batch.Queue(saveSQL, string(r.Tenant), string(r.Task), r.Declared, string(r.Result), r.Message, r.Attempts, r.pause.Seconds())
+	}
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("record what came of the work: %w", err)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"tenantctl/internal/operator/reconcile"
@@ -36,24 +37,23 @@ func (o *Operator) view(ctx context.Context, l *loaded) (*view, error) {
 	return v, o.fill(ctx, v)
 }
 
-// viewOne is the view of one tenant; its fleet is that tenant, or empty where it is neither declared nor recorded.
-func (o *Operator) viewOne(ctx context.Context, l *loaded, name tenant.Name) (*view, error) {
+// viewOf is the view of some tenants; its fleet are those that are declared.
+func (o *Operator) viewOf(ctx context.Context, l *loaded, names ...tenant.Name) (*view, error) {
 	v := &view{loaded: l, paused: map[tenant.Name]bool{}}
-	statuses, err := o.Records.Statuses(ctx, registry.StatusFilter{Names: []tenant.Name{name}})
+	statuses, err := o.Records.Statuses(ctx, registry.StatusFilter{Names: names})
 	if err != nil {
 		return nil, err
 	}
-	t := reconcile.Tenant{Name: name}
-	if spec, err := l.file.Tenant(name); err == nil {
-		t.Declared, t.Spec = true, spec
+	recorded := make(map[tenant.Name]*tenant.Status, len(statuses))
+	for i := range statuses {
+		recorded[statuses[i].Name] = &statuses[i]
 	}
-	if len(statuses) > 0 {
-		t.Status = &statuses[0]
+	for _, name := range names {
+		if spec, err := l.file.Tenant(name); err == nil {
+			v.fleet = append(v.fleet, reconcile.Tenant{Name: name, Declared: true, Spec: spec, Status: recorded[name]})
+		}
 	}
-	if t.Declared {
-		v.fleet = []reconcile.Tenant{t}
-	}
-	return v, o.fill(ctx, v, name, "")
+	return v, o.fill(ctx, v, append(slices.Clone(names), "")...)
 }
 
 func (o *Operator) fill(ctx context.Context, v *view, names ...tenant.Name) (err error) {
@@ -109,6 +109,7 @@ func (v *view) due() scanned {
 		return found
 	}
 	behind := false
+	newcomers := map[string][]tenant.Name{}
 	for _, t := range v.fleet {
 		task := v.task(t)
 		if v.paused[t.Name] {
@@ -121,10 +122,17 @@ func (v *view) due() scanned {
 			v.unsettled["settled"]++
 		case v.open(t, task, &found):
 			v.unsettled["due"]++
+			if task == TaskTenant && t.Status == nil {
+				newcomers[t.Spec.Instance] = append(newcomers[t.Spec.Instance], t.Name)
+				continue
+			}
 			found.jobs = append(found.jobs, job{Task: task, Tenant: t.Name})
 		default:
 			v.unsettled[string(v.records[key{t.Name, task}].Result)]++
 		}
+	}
+	for instance, names := range newcomers {
+		found.jobs = append(found.jobs, welcome(instance, names)...)
 	}
 	if fleet := (reconcile.Tenant{}); behind && v.open(fleet, TaskRollout, &found) {
 		found.jobs = append(found.jobs, job{Task: TaskRollout})

@@ -23,16 +23,12 @@ const (
 
 // work does a job. What came of it is in the records; the error is one of the control database itself.
 func (o *Operator) work(ctx context.Context, j job) error {
-	l, done := o.use()
+	l, done, err := o.inForce(ctx)
 	defer done()
-	g, err := o.Store.Generation(ctx)
 	if err != nil {
 		return err
 	}
-	if l == nil || l.hash != g.Hash || g.Held != "" {
-		return again(notYet) // another replica's, or nobody's for now
-	}
-	v, err := o.viewOne(ctx, l, j.Tenant)
+	v, err := o.viewOf(ctx, l, j.Tenant)
 	if err != nil {
 		return err
 	}
@@ -46,11 +42,27 @@ func (o *Operator) work(ctx context.Context, j job) error {
 		}
 		t = v.fleet[0]
 	}
+	defer o.awake()
+	return o.carryOut(ctx, v, t, j.Task)
+}
+
+// inForce is this replica's file while the fleet follows it; else the job is for another replica, or for nobody just now. The
+// function is called when the job is done with it.
+func (o *Operator) inForce(ctx context.Context) (*loaded, func(), error) {
+	l, done := o.use()
+	g, err := o.Store.Generation(ctx)
+	if err == nil && (l == nil || l.hash != g.Hash || g.Held != "") {
+		err = again(notYet)
+	}
+	return l, done, err
+}
+
+// carryOut does a task and records what came of it.
+func (o *Operator) carryOut(ctx context.Context, v *view, t reconcile.Tenant, task Task) error {
 	began := time.Now()
-	message, err := o.do(ctx, v, t, j.Task)
-	result, err := o.settle(ctx, v, t, j.Task, message, err)
-	o.Metrics.job(j.Task, string(result), time.Since(began))
-	o.awake()
+	message, err := o.do(ctx, v, t, task)
+	result, err := o.settle(ctx, v, t, task, message, err)
+	o.Metrics.job(task, string(result), time.Since(began))
 	return err
 }
 
@@ -77,6 +89,16 @@ func (e errWait) Error() string { return e.message }
 // settle records what came of a task, unless another process has taken it over.
 func (o *Operator) settle(ctx context.Context, v *view, t reconcile.Tenant, task Task, message string, cause error) (Result, error) {
 	ctx = context.WithoutCancel(ctx)
+	r, pause := o.judge(ctx, v, t, task, message, cause)
+	if r.Result == "" {
+		return Waiting, nil // goes on elsewhere
+	}
+	return r.Result, o.Store.save(ctx, outcome{r, pause})
+}
+
+// judge says what came of a task, and for how long it is left alone; a record without a result where another process has taken it
+// over.
+func (o *Operator) judge(ctx context.Context, v *view, t reconcile.Tenant, task Task, message string, cause error) (Record, time.Duration) {
 	r := Record{Tenant: t.Name, Task: task, Declared: v.declared(t, task), Result: Settled, Message: message}
 	var wait errWait
 	before := v.records[key{t.Name, task}]
@@ -89,7 +111,7 @@ func (o *Operator) settle(ctx context.Context, v *view, t reconcile.Tenant, task
 	case errors.As(cause, &wait):
 		r.Result, r.Message, pause = Waiting, wait.message, max(wait.until, time.Millisecond)
 	case errors.Is(cause, tenant.ErrLeaseLost), errors.Is(cause, tenant.ErrInterrupted), errors.Is(cause, context.Canceled):
-		return Waiting, nil // goes on elsewhere
+		r.Result = ""
 	case errors.Is(cause, tenant.ErrLocked):
 		r.Result, r.Message, pause = Waiting, cause.Error(), lockedPause
 	case terminal(cause):
@@ -104,7 +126,7 @@ func (o *Operator) settle(ctx context.Context, v *view, t reconcile.Tenant, task
 			o.tell(ctx, "operator."+string(r.Result), t.Name, fmt.Sprintf("%s: %s", task, r.Message))
 		}
 	}
-	return r.Result, o.Store.save(ctx, r, pause)
+	return r, pause
 }
 
 // terminal tells what gives the same answer when it is tried again.
@@ -161,12 +183,12 @@ func (o *Operator) underLease(ctx context.Context, name tenant.Name, do func(con
 	if err != nil {
 		return err
 	}
-	token, taken, err := holds.TakeOne(ctx, name)
+	tokens, err := holds.Take(ctx, []tenant.Name{name})
 	if err != nil {
 		o.dropSession(ctx, holds)
 		return err
 	}
-	if taken {
+	if token, taken := tokens[name]; taken {
 		defer func() { _ = holds.Release(ctx, []tenant.Name{name}) }() // its session ends with the process
 		return do(ctx, provision.Fence{Lease: lease, Token: token})
 	}

@@ -20,22 +20,66 @@ type Fence struct {
 
 const raiseWait = 5 * time.Second
 
+// Leased is a tenant that is to be provisioned under a lease.
+type Leased struct {
+	Spec  tenant.Spec
+	Fence Fence
+}
+
+// ProvisionEach is ProvisionUnder for several tenants, one after the other: they are looked at together, and all tokens are raised
+// at once. each is told of every outcome, and tells whether to go on. The error is one that concerns all.
+func (p *Provisioner) ProvisionEach(ctx context.Context, tenants []Leased, each func(Outcome) bool) error {
+	if err := p.Prepare(ctx); err != nil {
+		return err
+	}
+	specs, tokens := make([]tenant.Spec, len(tenants)), make([]registry.Token, len(tenants))
+	for i, t := range tenants {
+		specs[i], tokens[i] = t.Spec, registry.Token{Lease: t.Fence.Lease, Token: t.Fence.Token}
+	}
+	// What stands in one tenant's way is its own affair: each is raised, or looked at, by itself then.
+	raised := p.raiseAll(ctx, tokens) == nil
+	observed, err := p.observe(ctx, specs)
+	if err != nil {
+		observed = nil
+	}
+	for _, t := range tenants {
+		if !each(p.under(ctx, t, observed, raised)) {
+			return nil
+		}
+	}
+	return nil
+}
+
 // ProvisionUnder is Provision under a lease. From its beginning on no holder before can change the tenant on the instance.
 func (p *Provisioner) ProvisionUnder(ctx context.Context, spec tenant.Spec, fence Fence) (Outcome, error) {
+	if err := p.Prepare(ctx); err != nil {
+		err = fmt.Errorf("provision %s: %w", spec.Name, err)
+		return Outcome{Tenant: spec.Name, Err: err}, err
+	}
+	outcome := p.under(ctx, Leased{spec, fence}, nil, false)
+	return outcome, outcome.Err
+}
+
+// under provisions a tenant whose token may have been raised already.
+func (p *Provisioner) under(ctx context.Context, t Leased, observed *seen, raised bool) Outcome {
 	began := time.Now()
-	outcome := Outcome{Tenant: spec.Name}
-	err := p.Prepare(ctx)
-	if err == nil {
-		err = p.raise(ctx, fence)
+	outcome := Outcome{Tenant: t.Spec.Name}
+	var err error
+	if !raised {
+		err = p.raise(ctx, t.Fence)
 	}
 	if err == nil {
-		err = p.bring(ctx, request{spec: spec, fence: &fence}, nil, &outcome)
+		err = p.bring(ctx, request{spec: t.Spec, fence: &t.Fence}, observed, &outcome)
 	}
 	if err != nil {
-		outcome.Err = fmt.Errorf("provision %s: %w", spec.Name, err)
+		outcome.Err = fmt.Errorf("provision %s: %w", t.Spec.Name, err)
 	}
 	outcome.Elapsed = time.Since(began)
-	return outcome, outcome.Err
+	return outcome
+}
+
+func (p *Provisioner) raiseAll(ctx context.Context, tokens []registry.Token) error {
+	return p.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return registry.RaiseTokens(ctx, conn.Conn(), tokens) })
 }
 
 func (p *Provisioner) raise(ctx context.Context, fence Fence) error {

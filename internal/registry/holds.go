@@ -21,8 +21,8 @@ var (
 )
 
 // Holds are leases of many tenants, taken and released some at a time on one session: for short work on a whole fleet. Each is
-// the same lease that Acquire takes. It doesn't wait, and takes none over from a silent holder. Work under it must be safe
-// without a fencing token. It may be used by several goroutines.
+// the same lease that Acquire takes. It doesn't wait, and takes none over from a silent holder. It may be used by several
+// goroutines.
 type Holds struct {
 	timing leaseTiming
 	holder string
@@ -48,20 +48,21 @@ func (r *Registry) OpenHolds(ctx context.Context, holder string) (*Holds, error)
 	return h, nil
 }
 
-// Take takes the leases of those tenants that nobody works on, and returns them.
-func (h *Holds) Take(ctx context.Context, names []tenant.Name) (map[tenant.Name]bool, error) {
+// Take takes the leases of those tenants that nobody works on, and returns their tokens: for work that commits on an instance,
+// which RaiseToken is to be told of them. Work that doesn't raise them must be safe without.
+func (h *Holds) Take(ctx context.Context, names []tenant.Name) (map[tenant.Name]int64, error) {
 	leases := make([]string, len(names))
 	byLease := make(map[string]tenant.Name, len(names))
 	for i, name := range names {
 		leases[i] = LeaseName(name)
 		byLease[leases[i]] = name
 	}
-	taken := make(map[tenant.Name]bool, len(names))
+	taken := make(map[tenant.Name]int64, len(names))
 	err := h.ask(ctx, func(ctx context.Context) error {
 		var lease string
 		var token int64
 		return postgres.Each(ctx, h.conn, holdsTakeSQL, []any{leases, text(h.holder)}, []any{&lease, &token}, func() error {
-			taken[byLease[lease]] = true
+			taken[byLease[lease]] = token
 			return nil
 		})
 	})
@@ -69,22 +70,6 @@ func (h *Holds) Take(ctx context.Context, names []tenant.Name) (map[tenant.Name]
 		return nil, fmt.Errorf("take leases: %w", err)
 	}
 	return taken, nil
-}
-
-// TakeOne takes the lease of one tenant and gives its token; false where another process has it. For work that commits on an
-// instance, which RaiseToken is to be told of it.
-func (h *Holds) TakeOne(ctx context.Context, name tenant.Name) (token int64, taken bool, err error) {
-	err = h.ask(ctx, func(ctx context.Context) error {
-		var lease string
-		return postgres.Each(ctx, h.conn, holdsTakeSQL, []any{[]string{LeaseName(name)}, text(h.holder)}, []any{&lease, &token}, func() error {
-			taken = true
-			return nil
-		})
-	})
-	if err != nil {
-		return 0, false, fmt.Errorf("take the lease of %s: %w", name, err)
-	}
-	return token, taken, nil
 }
 
 // Release lets leases go.

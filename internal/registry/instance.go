@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,6 +96,45 @@ func RaiseToken(ctx context.Context, conn *pgx.Conn, name string, token int64, o
 	}
 	return tenant.WithHint(fmt.Errorf("raise the token of lease %q: still in a transaction of the holder before: %s: %w", name, strings.Join(holders, "; "), tenant.ErrLocked),
 		"a process that lost its lease is still writing: stop it, or end its session with `select pg_terminate_backend(PID)` on the instance")
+}
+
+// Token is a lease's token.
+type Token struct {
+	Lease string
+	Token int64
+}
+
+// RaiseTokens is RaiseToken for many leases at once, of which it is expected that nobody holds one. Where somebody does it fails,
+// and has raised none.
+func RaiseTokens(ctx context.Context, conn *pgx.Conn, tokens []Token) error {
+	names, numbers := make([]string, len(tokens)), make([]int64, len(tokens))
+	for i, t := range slices.SortedFunc(slices.Values(tokens), func(a, b Token) int { return strings.Compare(a.Lease, b.Lease) }) {
+		names[i], numbers[i] = t.Lease, t.Token
+	}
+	var raised int
+	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		batch := &pgx.Batch{}
+		batch.Queue(`set local lock_timeout = '1s'`)
+		batch.Queue(`select pg_advisory_xact_lock(hashtextextended('tenantctl_instance.lease:' || name, 0)) from unnest($1::text[]) with ordinality as l (name, n) order by n`, names)
+		batch.Queue(`
+			with raised as (
+				insert into tenantctl_instance.lease as l (name, token) select * from unnest($1::text[], $2::bigint[])
+				on conflict (name) do update set token = excluded.token, raised_at = now() where l.token <= excluded.token
+				returning name
+			)
+			select count(*) from raised`, names, numbers).QueryRow(func(row pgx.Row) error { return row.Scan(&raised) })
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return err
+		}
+		if raised < len(tokens) {
+			return fmt.Errorf("%d of them were taken over by other processes: %w", len(tokens)-raised, tenant.ErrLeaseLost)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("raise the tokens of %d leases: %w", len(tokens), err)
+	}
+	return nil
 }
 
 // raise waits for the transactions that hold the token, those of later ones lining up behind, and writes the new one.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +38,26 @@ func TestTokenOnlyRises(t *testing.T) {
 	}
 	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return HoldToken(ctx, tx, "tenant:unheard-of", 1) })
 	require.ErrorIs(t, err, tenant.ErrLeaseLost)
+}
+
+// Many tokens are raised at once, or none of them is: where one was taken over, or where somebody writes under one.
+func TestManyTokensAreRaisedTogether(t *testing.T) {
+	t.Parallel()
+	ctx, dsn, conn := instance(t)
+	held := func(name string, token int64) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return HoldToken(ctx, tx, name, token) })
+	}
+	require.NoError(t, RaiseTokens(ctx, conn, []Token{{leaseOf, 12}, {"tenant:b", 5}, {"tenant:a", 6}}))
+	require.NoError(t, errors.Join(held(leaseOf, 12), held("tenant:b", 5), held("tenant:a", 6)))
+	require.ErrorIs(t, RaiseTokens(ctx, conn, []Token{{leaseOf, 11}, {"tenant:a", 7}}), tenant.ErrLeaseLost)
+	require.NoError(t, held("tenant:a", 6))
+	writer, err := connect(t, dsn).Begin(ctx)
+	require.NoError(t, err)
+	require.NoError(t, HoldToken(ctx, writer, leaseOf, 12))
+	require.Error(t, RaiseTokens(ctx, conn, []Token{{leaseOf, 13}, {"tenant:a", 7}}))
+	require.NoError(t, held("tenant:a", 6))
+	require.NoError(t, writer.Rollback(ctx))
+	require.NoError(t, RaiseTokens(ctx, conn, []Token{{leaseOf, 13}, {"tenant:a", 7}}))
 }
 
 // Once RaiseToken has returned, nothing written under the old token can commit, however many were writing.

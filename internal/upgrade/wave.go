@@ -257,8 +257,8 @@ type queue struct {
 	registry *registry.Registry
 	batch    int
 	ready    []*Outcome
-	free     map[tenant.Name]bool
-	ended    []tenant.Name // whose leases can go
+	free     map[tenant.Name]int64 // the tokens of leases that are ours
+	ended    []tenant.Name         // whose leases can go
 }
 
 // next is the next tenant, nil at the end; free tells that its lease is ours.
@@ -274,7 +274,8 @@ func (q *queue) next(ctx context.Context) (outcome *Outcome, free bool, err erro
 		return nil, false, nil
 	}
 	outcome, q.ready = q.ready[0], q.ready[1:]
-	return outcome, q.free[outcome.Tenant], nil
+	_, free = q.free[outcome.Tenant]
+	return outcome, free, nil
 }
 
 // leasesAtOnce is for how many tenants for each worker leases are taken ahead.
@@ -300,7 +301,7 @@ func (q *queue) fill(ctx context.Context) error {
 	}
 	for _, t := range q.tenants[:n] {
 		t.Busy = unfinished[t.Tenant]
-		if free[t.Tenant] && t.Busy != "" {
+		if _, ours := free[t.Tenant]; ours && t.Busy != "" {
 			q.ended = append(q.ended, t.Tenant)
 			delete(free, t.Tenant)
 		}
@@ -329,7 +330,7 @@ func (q *queue) release(ctx context.Context) error {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	for _, t := range q.ready {
-		if q.free[t.Tenant] {
+		if _, ours := q.free[t.Tenant]; ours {
 			q.ended = append(q.ended, t.Tenant)
 		}
 	}

@@ -57,7 +57,6 @@ func TestOperatorsAreKilled(t *testing.T) {
 }
 
 type scene struct {
-	chaos
 	t       *testing.T
 	dir     string
 	control string
@@ -74,73 +73,105 @@ type scene struct {
 	flaky   *rand.Rand
 }
 
-func (c chaos) run(t *testing.T) {
-	s := &scene{chaos: c, t: t, dir: t.TempDir(), streams: map[tenant.Name][]int64{}, seen: map[int64]bool{}, flaky: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // chances
-	s.control, s.prefix = localtest.Database(t), localtest.Prefix(t)
+// setup makes a control database, a folder with a service of one table, and a webhook. Nothing runs yet.
+func setup(t *testing.T, control string) *scene {
+	t.Helper()
+	s := &scene{t: t, dir: t.TempDir(), control: control, prefix: localtest.Prefix(t), streams: map[tenant.Name][]int64{}, seen: map[int64]bool{}, flaky: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // chances
 	hook := httptest.NewServer(http.HandlerFunc(s.take))
 	t.Cleanup(hook.Close)
 	s.hook, s.secret = hook.URL, filepath.Join(s.dir, "secret")
 	require.NoError(t, os.WriteFile(s.secret, []byte(secret), 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "notes"), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "notes", "1_note.up.sql"), []byte("create table note (id int primary key);\n"), 0o600))
+	s.ship("1_note", "create table note (id int primary key);\n")
 	var err error
 	s.log, err = os.Create(filepath.Join(s.dir, "log"))
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = s.log.Close() })
-	s.edit()
-	for range c.replicas {
-		s.running = append(s.running, s.start())
-	}
 	t.Cleanup(func() {
 		for _, p := range s.running {
 			s.end(p, os.Kill)
 		}
+		_ = s.log.Close()
 	})
+	return s
+}
+
+// ship adds a version to the service.
+func (s *scene) ship(name, sql string) {
+	s.t.Helper()
+	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, "notes", name+".up.sql"), []byte(sql), 0o600))
+}
+
+func (c chaos) run(t *testing.T) {
+	s := setup(t, localtest.Database(t))
+	s.declare(c.random())
+	for range c.replicas {
+		s.start("--removal-share", "100")
+	}
 	kills := 0
 	nextKill := time.Now().Add(2 * c.kill)                                                                                         // the first ones may begin
 	for end := time.Now().Add(c.lasts); time.Now().Before(end); time.Sleep(time.Duration(100+rand.IntN(400)) * time.Millisecond) { //nolint:gosec // chances
-		s.edit()
+		s.declare(c.random())
 		if time.Now().After(nextKill) {
-			i := rand.IntN(c.replicas) //nolint:gosec // chances
-			s.end(s.running[i], os.Kill)
-			s.running[i] = s.start()
+			s.kill(s.running[rand.IntN(c.replicas)]) //nolint:gosec // chances
+			s.start("--removal-share", "100")
 			kills++
 			nextKill = time.Now().Add(c.kill)
 		}
 	}
 	began := time.Now()
-	s.settle()
+	s.settle(c.settles)
 	t.Logf("%d kills; agreed after %s", kills, time.Since(began).Round(time.Millisecond))
-	s.allDelivered()
+	s.allDelivered(c.settles)
 	for _, p := range s.running {
 		s.end(p, os.Interrupt)
 	}
 	s.running = nil
 }
 
-// edit writes another file: states, limits and tenants change.
-func (s *scene) edit() {
+// random are tenants whose states and limits are of chance, some of them left out.
+func (c chaos) random() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "version: 1\ninstances: { shared-1: { dsn: '${DSN}', rolePrefix: %s } }\nservices: { notes: { migrations: ./notes } }\ntenants:\n", s.prefix)
-	for i := range s.tenants {
+	for i := range c.tenants {
 		if i > 0 && rand.IntN(8) == 0 { //nolint:gosec // chances
 			continue
 		}
 		state := []string{"active", "active", "suspended"}[rand.IntN(3)]                              //nolint:gosec // chances
 		fmt.Fprintf(&text, "  t-%d: { state: %s, limits: { jobs: %d } }\n", i, state, 1+rand.IntN(9)) //nolint:gosec // chances
 	}
+	return text.String()
+}
+
+// declare puts another file in the place of the one before.
+func (s *scene) declare(tenants string) {
+	s.t.Helper()
 	next := filepath.Join(s.dir, "next")
-	require.NoError(s.t, os.WriteFile(next, []byte(text.String()), 0o600))
+	require.NoError(s.t, os.WriteFile(next, []byte(s.head()+tenants), 0o600))
 	require.NoError(s.t, os.Rename(next, filepath.Join(s.dir, "tenants.yaml")))
 }
 
-func (s *scene) start() *exec.Cmd {
-	p := exec.Command(os.Args[0], "operator", "--removal-share", "100", "--heal", "2s", "--resync", "2s", "--webhook", s.hook, "--webhook-secret-file", s.secret)
-	p.Dir = s.dir
-	p.Env = append(os.Environ(), asProgram+"=1", "DSN="+s.control, "XDG_STATE_HOME="+s.dir, "HOME="+s.dir)
+func (s *scene) head() string {
+	return fmt.Sprintf("version: 1\ninstances: { shared-1: { dsn: '${DSN}', rolePrefix: %s } }\nservices: { notes: { migrations: ./notes } }\ntenants:\n", s.prefix)
+}
+
+func (s *scene) start(flags ...string) *exec.Cmd {
+	p := s.program(append([]string{"operator", "--heal", "2s", "--resync", "2s", "--webhook", s.hook, "--webhook-secret-file", s.secret}, flags...)...)
 	p.Stdout, p.Stderr = s.log, s.log
 	require.NoError(s.t, p.Start())
+	s.running = append(s.running, p)
 	return p
+}
+
+func (s *scene) program(args ...string) *exec.Cmd {
+	p := exec.Command(os.Args[0], args...)
+	p.Dir = s.dir
+	p.Env = append(os.Environ(), asProgram+"=1", "DSN="+s.control, "XDG_STATE_HOME="+s.dir, "HOME="+s.dir)
+	return p
+}
+
+// kill ends a replica by SIGKILL.
+func (s *scene) kill(p *exec.Cmd) {
+	s.end(p, os.Kill)
+	s.running = slices.DeleteFunc(s.running, func(other *exec.Cmd) bool { return other == p })
 }
 
 func (s *scene) end(p *exec.Cmd, signal os.Signal) {
@@ -149,7 +180,7 @@ func (s *scene) end(p *exec.Cmd, signal os.Signal) {
 }
 
 // settle waits until nothing is left to do: records and instance agree with the file.
-func (s *scene) settle() {
+func (s *scene) settle(patience time.Duration) {
 	ctx := context.Background()
 	file, err := config.Load(filepath.Join(s.dir, "tenants.yaml"))
 	require.NoError(s.t, err)
@@ -158,7 +189,7 @@ func (s *scene) settle() {
 	defer records.Close()
 	var open []string
 	ok := false
-	for end := time.Now().Add(s.settles); time.Now().Before(end) && !ok; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end) && !ok; time.Sleep(100 * time.Millisecond) {
 		statuses, err := records.Statuses(ctx, registry.StatusFilter{})
 		require.NoError(s.t, err)
 		fleet, err := reconcile.Fleet(file, statuses)
@@ -174,9 +205,7 @@ func (s *scene) settle() {
 	log, _ := os.ReadFile(s.log.Name())
 	require.True(s.t, ok, "not as declared: %v\n%s", open, log)
 	// The program itself, over the instance.
-	plan := exec.Command(os.Args[0], "plan", "--detailed-exitcode")
-	plan.Dir, plan.Env = s.dir, append(os.Environ(), asProgram+"=1", "DSN="+s.control, "XDG_STATE_HOME="+s.dir, "HOME="+s.dir)
-	out, err := plan.CombinedOutput()
+	out, err := s.program("plan", "--detailed-exitcode").CombinedOutput()
 	require.NoError(s.t, err, string(out))
 }
 
@@ -210,7 +239,7 @@ func (s *scene) take(w http.ResponseWriter, r *http.Request) {
 }
 
 // allDelivered wants every event from the first that came to the newest, each tenant's in order.
-func (s *scene) allDelivered() {
+func (s *scene) allDelivered(patience time.Duration) {
 	ctx := context.Background()
 	records, err := registry.Open(ctx, s.control)
 	require.NoError(s.t, err)
@@ -221,7 +250,7 @@ func (s *scene) allDelivered() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.seen[newest[0].ID]
-	}, s.settles, 50*time.Millisecond, "the newest event")
+	}, patience, 50*time.Millisecond, "the newest event")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all, err := records.Events(ctx, slices.Min(s.got)-1, registry.EventFilter{Limit: 1 << 20})
