@@ -9,14 +9,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +23,7 @@ import (
 
 	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/tenant"
+	"tenantctl/test/fleet"
 )
 
 // writers publish in all tenants until they are stopped.
@@ -39,70 +38,13 @@ func (b *bundle) writers(t *testing.T, names ...tenant.Name) (stop func()) {
 	})
 }
 
-// proxy stands between the bus and the broker, and cuts.
-type proxy struct {
-	listener net.Listener
-	target   string
-
-	mu   sync.Mutex
-	open map[net.Conn]bool
-	wg   sync.WaitGroup
-}
-
-func newProxy(t *testing.T, address string) *proxy {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	p := &proxy{listener: listener, target: address, open: map[net.Conn]bool{}}
-	p.run(t)
-	return p
-}
-
-func (p *proxy) run(t *testing.T) {
-	p.wg.Go(p.accept)
-	t.Cleanup(func() { _ = p.listener.Close(); p.cut(); p.wg.Wait() })
-}
-
-func (p *proxy) accept() {
-	for {
-		in, err := p.listener.Accept()
-		if err != nil {
-			return
-		}
-		out, err := net.Dial("tcp", p.target)
-		if err != nil {
-			_ = in.Close()
-			continue
-		}
-		p.mu.Lock()
-		p.open[in], p.open[out] = true, true
-		p.mu.Unlock()
-		for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
-			p.wg.Go(func() {
-				_, _ = io.Copy(pair[0], pair[1])
-				_, _ = pair[0].Close(), pair[1].Close()
-			})
-		}
-	}
-}
-
-// cut ends every connection in the middle of whatever it carries.
-func (p *proxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for conn := range p.open {
-		_ = conn.Close()
-		delete(p.open, conn)
-	}
-}
-
 // through sends the bus's connections through a proxy.
-func (b *bundle) through(t *testing.T) *proxy {
+func (b *bundle) through(t *testing.T) *fleet.Proxy {
 	t.Helper()
 	address, err := url.Parse(b.url)
 	require.NoError(t, err)
-	p := newProxy(t, address.Host)
-	address.Host = p.listener.Addr().String()
+	p := fleet.NewProxy(t, nil, address.Host)
+	address.Host = p.Address()
 	b.url = address.String()
 	return p
 }
@@ -129,7 +71,7 @@ func TestNothingIsLostOrDoneTwice(t *testing.T) {
 	b.more(t, names...)
 
 	for range 3 {
-		p.cut()
+		p.Cut()
 		b.more(t, names...)
 	}
 	t.Log("connections were cut")
@@ -244,11 +186,10 @@ func TestTLS(t *testing.T) {
 	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}), 0o600))
 	address, err := url.Parse(b.url)
 	require.NoError(t, err)
-	p := &proxy{target: address.Host, open: map[net.Conn]bool{}}
-	p.listener, err = tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: key}}})
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: key}}})
 	require.NoError(t, err)
-	p.run(t)
-	address.Scheme, address.Host = "amqps", p.listener.Addr().String()
+	p := fleet.NewProxy(t, listener, address.Host)
+	address.Scheme, address.Host = "amqps", p.Address()
 	secured, err := bus.Open(bus.Options{URL: address.String(), CAFile: ca, Namespace: b.namespace})
 	require.NoError(t, err)
 	unknown, err := bus.Open(bus.Options{URL: address.String(), Namespace: b.namespace})

@@ -124,7 +124,7 @@ func TestSoakNothingIsLostOrDoneTwice(t *testing.T) {
 	for range 3 {
 		localtest.RestartBroker(t)
 		b.more(t, names...)
-		p.cut()
+		p.Cut()
 		b.more(t, names...)
 	}
 	t.Log("the broker was killed and started")

@@ -130,8 +130,8 @@ func (b *bundle) items(t *testing.T, name tenant.Name, user string) []any {
 
 func TestEachIsToldAsTheyWant(t *testing.T) {
 	t.Parallel()
-	office := newPostOffice(t)
-	b := setup(t, office.mailer(t), "a", "b")
+	office := fleet.NewPostOffice(t)
+	b := setup(t, mailer(t, office), "a", "b")
 	b.ask(t, 200, "a", "7", "PUT", "/v1/notifications/preferences", `{"mail": "immediate", "address": "seven@example.com"}`)
 	b.ask(t, 200, "a", "8", "PUT", "/v1/notifications/preferences", `{"mail": "digest", "address": "eight@example.com", "events": ["order.placed"]}`)
 	b.ask(t, 200, "a", "6", "PUT", "/v1/notifications/preferences", `{"mail": "immediate", "address": "six@example.com", "events": ["invoice.paid"]}`)
@@ -139,17 +139,17 @@ func TestEachIsToldAsTheyWant(t *testing.T) {
 	b.ask(t, 200, "a", "1", "PUT", "/v1/notifications/templates/order.placed", `{"subject": "Nr. {id}", "body": "{total} {currency}, {tenant}"}`)
 	b.place(t, "a", "9", 1, 2, 3, 4, 5)
 	require.Eventually(t, func() bool {
-		return len(office.received("seven@example.com")) == 5 && b.Text(t, `select count(*)::text from tenant_a.notifications where waiting`) == "0" &&
+		return len(office.Received("seven@example.com")) == 5 && b.Text(t, `select count(*)::text from tenant_a.notifications where waiting`) == "0" &&
 			b.Text(t, `select count(*)::text from tenant_a.notification_mails where sent_at is null`) == "0" && len(b.items(t, "a", "8")) == 5
 	}, patience, tick)
-	for id, times := range office.received("seven@example.com") {
+	for id, times := range office.Received("seven@example.com") {
 		require.Equal(t, 1, times, id)
 	}
-	digests := office.received("eight@example.com")
+	digests := office.Received("eight@example.com")
 	require.NotEmpty(t, digests)
 	require.Less(t, len(digests), 5, "a daily mail has several")
-	require.Empty(t, office.received("six@example.com"))
-	require.Empty(t, office.received("other@example.com"))
+	require.Empty(t, office.Received("six@example.com"))
+	require.Empty(t, office.Received("other@example.com"))
 	require.Len(t, b.items(t, "a", "9"), 5, "who did it is told, too")
 	require.Empty(t, b.items(t, "b", "7"))
 
@@ -191,21 +191,20 @@ func (h *hesitant) Send(ctx context.Context, m notifications.Mail) error {
 
 func TestAMailServerThatIsAwayLosesNothing(t *testing.T) {
 	t.Parallel()
-	office := newPostOffice(t)
-	mailer := &hesitant{Mailer: office.mailer(t)}
-	b := setup(t, mailer, "a")
-	office.shut()
+	office := fleet.NewPostOffice(t)
+	b := setup(t, &hesitant{Mailer: mailer(t, office)}, "a")
+	office.Shut()
 	b.ask(t, 200, "a", "7", "PUT", "/v1/notifications/preferences", `{"mail": "immediate", "address": "seven@example.com"}`)
 	b.ask(t, 200, "a", "8", "PUT", "/v1/notifications/preferences", `{"mail": "immediate", "address": "nobody@example.com"}`)
 	b.place(t, "a", "7", 1, 2, 3)
 	require.Eventually(t, func() bool { return len(b.items(t, "a", "7")) == 3 }, patience, tick, "in the application they are told at once")
-	require.Empty(t, office.received("seven@example.com"))
+	require.Empty(t, office.Received("seven@example.com"))
 	time.Sleep(500 * time.Millisecond) // some attempts fail meanwhile
-	office.open(t, office.address)
+	office.Open(t)
 	require.Eventually(t, func() bool {
 		return b.Text(t, `select count(*)::text from tenant_a.notification_mails where sent_at is not null`) == "3"
 	}, patience, tick)
-	got, twice := office.received("seven@example.com"), 0
+	got, twice := office.Received("seven@example.com"), 0
 	require.Len(t, got, 3, "one Message-ID for each cause")
 	for _, times := range got {
 		twice += times - 1

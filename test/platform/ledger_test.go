@@ -1,0 +1,181 @@
+package platform
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	mathrand "math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"tenantctl/internal/local"
+	"tenantctl/internal/local/localtest"
+	"tenantctl/test/fleet"
+)
+
+// works is a platform with everything: a broker behind a proxy, a mail server, jobs, and people who order and ask for statements.
+type works struct {
+	*stage
+	proxy  *fleet.Proxy
+	office *fleet.PostOffice
+
+	mutex        sync.Mutex
+	acknowledged []string // orders, by their notes
+}
+
+const anna = "anna@example.com"
+
+// The kinds of faults.
+const (
+	withoutMail = 3
+	withMail    = 4
+)
+
+func newWorks(t *testing.T, server *local.Postgres) *works {
+	t.Helper()
+	broker, err := url.Parse(localtest.Broker(t).URL())
+	require.NoError(t, err)
+	w := &works{proxy: fleet.NewProxy(t, nil, broker.Host), office: fleet.NewPostOffice(t)}
+	broker.Host = w.proxy.Address()
+	w.stage = openStageOn(t, server, `broker: { url: "${AMQP_URL}", namespace: `+strings.ToLower(rand.Text())+` }
+platform: { mail: { url: "${SMTP_URL}", from: "Shop <shop@example.com>" } }
+defaults: { limits: { requestsPerSecond: 100000 } }
+services: { bus: {}, jobs: {}, users: {}, auth: {}, core: {}, notifications: {} }
+tenants: { acme: {} }
+`, "AMQP_URL="+broker.String(), "SMTP_URL="+w.office.URL())
+	w.tenantctl("", "provision", "--all")
+	w.serve("all")
+	w.tenantctl(password, "user", "add", "acme", "admin", "--role", "admin", "--password-stdin")
+	w.tokens["acme"] = w.login("acme")
+	w.create("acme", "/v1/customers", `{"code":"c","name":"c"}`, "code")
+	got := w.send(request{method: "PUT", path: "/v1/notifications/preferences", host: host("acme"), token: w.tokens["acme"], body: `{"mail":"immediate","address":"` + anna + `"}`})
+	require.Equal(t, http.StatusOK, got.status, got.body)
+	return w
+}
+
+// people write until it is over. What isn't answered may have happened or not: the tables tell.
+func (w *works) people(ctx context.Context) (stopped func()) {
+	var all sync.WaitGroup
+	for person := range 2 {
+		all.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				note := fmt.Sprintf("%d-%d", person, n)
+				if w.post("/v1/orders", `{"customer_code":"c","note":"`+note+`"}`) == http.StatusCreated {
+					w.mutex.Lock()
+					w.acknowledged = append(w.acknowledged, note)
+					w.mutex.Unlock()
+				}
+				w.post("/v1/statements", `{"month":"2026-10"}`)
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+	}
+	return all.Wait
+}
+
+// post tells the status of an answer; 0 where there was none.
+func (w *works) post(path, body string) int {
+	r, err := http.NewRequest(http.MethodPost, w.scheme+w.address+path, strings.NewReader(body))
+	if err != nil {
+		return 0
+	}
+	r.Host = host("acme")
+	r.Header.Set("Authorization", "Bearer "+w.tokens["acme"])
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := w.client.Do(r)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = answer.Body.Close() }()
+	_, _ = io.Copy(io.Discard, answer.Body)
+	return answer.StatusCode
+}
+
+// helper is a further process that relays, listens and does jobs, until it is killed in the midst of it.
+func (w *works) helper(lives time.Duration) {
+	w.t.Helper()
+	cmd := w.command("serve", "--listen", "127.0.0.1:0", "core", "notifications")
+	require.NoError(w.t, cmd.Start())
+	time.Sleep(lives)
+	require.NoError(w.t, cmd.Process.Kill())
+	require.Error(w.t, cmd.Wait(), "it was killed")
+}
+
+// end ends some of the services' sessions with PostgreSQL.
+func (w *works) end() {
+	w.t.Helper()
+	conn, err := pgx.Connect(w.t.Context(), w.database)
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, conn.Close(w.t.Context())) }()
+	_, err = conn.Exec(w.t.Context(), `select pg_terminate_backend(pid) from pg_stat_activity
+		where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend' and random() < 0.3`)
+	require.NoError(w.t, err)
+}
+
+// settle waits until nothing is under way, and compares causes with effects.
+func (w *works) settle() {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool {
+		return w.text(`select (select count(*) from bus.outbox where sent_at is null) || ' ' || (select count(*) from tenant_acme.notification_mails where sent_at is null)
+			|| ' ' || (select count(*) from jobs.job where state not in ('done', 'failed', 'canceled'))
+			|| ' ' || (select count(*) from tenant_acme.orders) - (select count(*) from tenant_acme.notifications)`) == "0 0 0 0"
+	}, 2*time.Minute, 50*time.Millisecond, "something is lost, or doubled")
+	orders := w.text(`select count(*)::text from tenant_acme.orders`)
+	told := `from tenant_acme.orders o join tenant_acme.notifications n on n.subject = 'Order ' || o.id || ' was placed'`
+	require.Equal(w.t, orders+" "+orders, w.text(`select count(*) || ' ' || count(distinct o.id) `+told), "each order is told of once")
+	require.Equal(w.t, orders+" "+orders, w.text(`select count(*) || ' ' || count(distinct subject) from tenant_acme.notification_mails`))
+	mails, repeated := w.office.Received(anna), 0
+	for _, times := range mails {
+		repeated += times - 1
+	}
+	require.Equal(w.t, orders, fmt.Sprint(len(mails)), "each has one mail")
+	require.Equal(w.t, "0", w.text(`select count(*)::text from jobs.job where state <> 'done' or result is null`))
+	require.Equal(w.t, fmt.Sprint(len(w.acknowledged)), w.text(`select count(*)::text from tenant_acme.orders where note in ('`+strings.Join(w.acknowledged, "','")+`')`),
+		"what was acknowledged is there")
+	require.NotEmpty(w.t, w.acknowledged)
+	w.t.Logf("%s orders, %d of them acknowledged, %s statements; %d mails came twice, under one Message-ID", orders, len(w.acknowledged),
+		w.text(`select count(*)::text from jobs.job`), repeated)
+}
+
+// faults are what happens at random meanwhile. Mails that find the server away are tried again after half a minute.
+func (w *works) faults(lasting time.Duration, kinds int) {
+	w.t.Helper()
+	for began := time.Now(); time.Since(began) < lasting; {
+		switch mathrand.IntN(kinds) {
+		case 0:
+			w.proxy.Cut()
+		case 1:
+			w.end()
+		case 2:
+			w.helper(500*time.Millisecond + time.Duration(mathrand.IntN(1500))*time.Millisecond)
+		case 3:
+			w.office.Shut()
+			time.Sleep(200 * time.Millisecond)
+			w.office.Open(w.t)
+		}
+		time.Sleep(time.Duration(mathrand.IntN(200)) * time.Millisecond)
+	}
+}
+
+// Each order that was committed is told of once and has one mail, and each statement that was asked for is there, though processes are
+// killed, connections cut and the mail server is away meanwhile.
+func TestEachCauseHasItsEffectOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorks(t, localtest.Server(t))
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := w.people(ctx)
+	w.faults(4*time.Second, withoutMail)
+	w.helper(1500 * time.Millisecond)
+	w.proxy.Cut()
+	stop()
+	stopped()
+	w.settle()
+}
