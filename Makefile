@@ -10,7 +10,7 @@ help: ## Show this help
 
 .PHONY: setup
 setup: ## Install what is missing: PostgreSQL and what tests put beside it, linter (apt-get or Homebrew)
-	@scripts/setup.sh postgres broker pgbouncer redis terminal race lint
+	@scripts/setup.sh postgres broker pgbouncer redis prometheus terminal race lint
 
 .PHONY: build
 build: ## Build bin/tenantctl, one static file
@@ -18,12 +18,12 @@ build: ## Build bin/tenantctl, one static file
 
 .PHONY: test
 test: lint ## Run every test on servers of its own; under 15 minutes on two cores
-	@scripts/setup.sh postgres broker pgbouncer redis terminal race
+	@scripts/setup.sh postgres broker pgbouncer redis prometheus terminal race
 	scripts/test.sh
 
 .PHONY: race
 race: ## Run every test under the race detector
-	@scripts/setup.sh postgres broker pgbouncer redis terminal race
+	@scripts/setup.sh postgres broker pgbouncer redis prometheus terminal race
 	CGO_ENABLED=1 go test -race -p 2 -timeout 60m ./...
 
 .PHONY: lint

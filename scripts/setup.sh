@@ -5,6 +5,7 @@
 #   broker    RabbitMQ, without a running broker of the distribution's own (optional: its tests skip without it)
 #   pgbouncer the pooler, without a running one of the distribution's own (optional: its tests skip without it)
 #   redis     the same of Redis
+#   prometheus Prometheus, without a running one of the distribution's own (optional: its tests skip without it)
 #   terminal  tmux, in which tests drive the dashboard (optional: they skip without it)
 #   race      a C compiler, which Go's race detector needs (optional: tests run without the detector)
 #   bench     pgcopydb, which the benchmarks compare with (optional: they skip what lacks it)
@@ -142,6 +143,14 @@ install_redis() {
 	fi
 }
 
+install_prometheus() {
+	if install "prometheus" "prometheus"; then
+		disable prometheus.service
+	else
+		say "Prometheus is missing and can't be installed from here; tests that need it skip."
+	fi
+}
+
 install_terminal() {
 	install "tmux" "tmux" || say "tmux is missing and can't be installed from here; tests that need it skip."
 }
@@ -184,6 +193,7 @@ for part in "$@"; do
 	broker) has_broker || install_broker ;;
 	pgbouncer) has pgbouncer || [ -x /usr/sbin/pgbouncer ] || install_pgbouncer ;;
 	redis) has redis-server || install_redis ;;
+	prometheus) { has prometheus && has promtool; } || install_prometheus ;;
 	terminal) has tmux || install_terminal ;;
 	race) has gcc || has cc || install_race ;;
 	bench) has pgcopydb || install_bench ;;

@@ -11,6 +11,7 @@ type Metrics struct {
 	relayed *prometheus.HistogramVec
 	done    *prometheus.HistogramVec
 	dwell   *prometheus.HistogramVec
+	looked  *prometheus.GaugeVec
 }
 
 // NewMetrics makes them.
@@ -22,6 +23,9 @@ func NewMetrics() *Metrics {
 		relayed: histogram("bus_outbox_age_seconds", "How old events are when the broker has confirmed them.", 10, "instance"),
 		done:    histogram("bus_handling_seconds", "How long consumers take for a message, by what became of it.", 8, "consumer", "type", "outcome"),
 		dwell:   histogram("bus_dwell_seconds", "From when an event was published to when a consumer has done with it.", 10, "consumer"),
+		looked: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "bus_relay_seen_timestamp_seconds", Help: "When a relay last looked into an instance's outbox and could have sent what was there, in seconds since 1970.",
+		}, []string{"instance"}),
 	}
 }
 
@@ -30,6 +34,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.relayed.Describe(ch)
 	m.done.Describe(ch)
 	m.dwell.Describe(ch)
+	m.looked.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
@@ -37,6 +42,13 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.relayed.Collect(ch)
 	m.done.Collect(ch)
 	m.dwell.Collect(ch)
+	m.looked.Collect(ch)
+}
+
+func (m *Metrics) seen(instance string) {
+	if m != nil {
+		m.looked.WithLabelValues(instance).SetToCurrentTime()
+	}
 }
 
 func (m *Metrics) sent(instance string, age time.Duration) {

@@ -113,6 +113,7 @@ func (r *Relay) session(ctx context.Context, up func()) error {
 		if err != nil {
 			return err
 		}
+		r.Metrics.seen(r.Instance)
 		if full {
 			continue
 		}

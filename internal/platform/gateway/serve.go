@@ -96,12 +96,16 @@ const traceHeader = "X-Trace-Id"
 
 // tell writes the request's line, and into its span what the answer was.
 func (g *Gateway) tell(x *exchange, span telemetry.Span, began time.Time) {
+	took := time.Since(began)
+	if x.tenant != "" {
+		g.service.CountTenant(x.tenant, x.w.status, took)
+	}
 	span.Set(slog.Int("http.response.status_code", x.w.status))
 	if x.w.status >= http.StatusInternalServerError {
 		span.Fail(strconv.Itoa(x.w.status))
 	}
 	attributes := []slog.Attr{
-		slog.String("method", x.r.Method), slog.String("path", x.r.URL.Path), slog.Int("status", x.w.status), slog.Duration("duration", time.Since(began)),
+		slog.String("method", x.r.Method), slog.String("path", x.r.URL.Path), slog.Int("status", x.w.status), slog.Duration("duration", took),
 		slog.String("request", x.r.Header.Get(service.RequestID)),
 	}
 	if x.target.kind != "" {

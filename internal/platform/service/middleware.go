@@ -17,6 +17,7 @@ import (
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/token"
 	"tenantctl/internal/telemetry"
+	"tenantctl/internal/tenant"
 )
 
 // RequestID is the header that names a request through all services and logs.
@@ -28,6 +29,7 @@ var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	busiest  *busiest
 }
 
 func newMetrics(registry prometheus.Registerer, service string) *metrics {
@@ -40,7 +42,8 @@ func newMetrics(registry prometheus.Registerer, service string) *metrics {
 			ConstLabels: prometheus.Labels{"service": service}, Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
 		}, []string{"route", "schema_version"}),
 	}
-	registry.MustRegister(m.requests, m.duration)
+	m.busiest = newBusiest(service)
+	registry.MustRegister(m.requests, m.duration, m.busiest)
 	return m
 }
 
@@ -194,9 +197,15 @@ func (s *Service) count(o Operation, identity scope.Identity, status int, took t
 	version := ""
 	if identity.Tenant.Name != "" {
 		version = strconv.FormatUint(identity.Tenant.Versions[s.Name()], 10)
+		s.CountTenant(identity.Tenant.Name, status, took)
 	}
 	s.metrics.requests.WithLabelValues(o.Path, o.Method, strconv.Itoa(status), version).Inc()
 	s.metrics.duration.WithLabelValues(o.Path, version).Observe(took.Seconds())
+}
+
+// CountTenant counts an answered request among its tenant's.
+func (s *Service) CountTenant(name tenant.Name, status int, took time.Duration) {
+	s.metrics.busiest.count(string(name), status >= http.StatusInternalServerError, took)
 }
 
 // recorder remembers what was answered.
