@@ -22,13 +22,19 @@ type pair struct{ AccessToken, RefreshToken string }
 // newMonolith is a platform with a client who isn't there yet: the monolith runs, and the gateway leads to it.
 func newMonolith(t *testing.T) (s *stage, monolith string) {
 	t.Helper()
+	return newMonolithWith(t, "")
+}
+
+// newMonolithWith is newMonolith with more in tenants.yaml.
+func newMonolithWith(t *testing.T, more string) (s *stage, monolith string) {
+	t.Helper()
 	old := localtest.Database(t)
 	conn, err := pgx.Connect(t.Context(), old)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close(t.Context())) }()
 	require.NoError(t, legacy.Create(t.Context(), conn, 7))
 	require.NoError(t, legacy.Seed(t.Context(), conn, 0))
-	s = openStage(t, `services: { users: {}, auth: {}, core: { version: 4 } }
+	s = openStage(t, more+`services: { users: {}, auth: {}, core: { version: 4 } }
 tenants: { client-x: { legacy: { dsn: "${CLIENT_X_DSN}", mapping: identity.yaml } } }
 `, "CLIENT_X_DSN="+old)
 	for _, name := range []string{"mapping.yaml", "identity.yaml"} {

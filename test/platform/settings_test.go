@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -43,7 +44,7 @@ func certify(t *testing.T, dir string) *x509.CertPool {
 	return pool
 }
 
-// TestSettings runs the services in two processes, which speak TLS with one another, with a cache that they share and limits of the file.
+// TestSettings runs the services in processes of their own, which speak TLS with one another, with a cache that they share and limits of the file.
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	redis := fleet.NewRedis(t)
@@ -51,6 +52,7 @@ func TestSettings(t *testing.T) {
   tls: { cert: cert.pem, key: key.pem }
   ca: cert.pem
   redis: { url: "${REDIS_URL}" }
+  proxies: [10.0.0.0/8]
   limits: { connections: 3, connectionsPerTenant: 2, requestsAtOnce: 8 }
 services: { users: {}, auth: {}, core: {} }
 tenants: { acme: {} }
@@ -76,6 +78,23 @@ tenants: { acme: {} }
 		require.Contains(t, counted, line)
 	}
 	require.Equal(t, http.StatusNotFound, s.send(request{method: "GET", path: "/metrics"}).status, "not for the public")
+
+	var running struct {
+		Services []struct{ Service, URL string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(s.tenantctl("", "services", "-o", "json")), &running))
+	auth := ""
+	for _, one := range running.Services {
+		if one.Service == "auth" {
+			auth = strings.TrimPrefix(one.URL, s.scheme)
+		}
+	}
+	// Whom this machine's own requests say they are passed on for isn't believed: another network's proxies are.
+	for _, of := range []string{"192.0.2.1", "192.0.2.2"} {
+		got := s.send(request{address: auth, method: "POST", path: "/v1/auth/login", host: host("acme"), body: `{"login":"admin","password":"wrong"}`, header: map[string]string{"X-Forwarded-For": of}})
+		require.Equal(t, http.StatusUnauthorized, got.status, got.body)
+	}
+	require.Equal(t, "1", s.text(`select count(*)::text from tenant_acme.login_attempts where kind = 'address'`))
 
 	// A certificate that was renewed is served to who comes next.
 	trusting.TLSClientConfig.RootCAs = certify(t, s.dir)
