@@ -74,6 +74,7 @@ func runDashboard(ctx context.Context, opts *dashboardOptions) error {
 	if err := f.wakeRecords(ctx); err != nil {
 		return err
 	}
+	defer source.Close()
 	actions, err := f.newCommands()
 	if err != nil {
 		return err
@@ -130,7 +131,7 @@ func (f *Factory) dashboardSource() (*records.Source, error) {
 			}
 			return specs, nil
 		},
-		Budget: &budget, Size: f.sizeOf, Platform: transport, Mask: f.mask,
+		Budget: &budget, Size: f.sizeOf, Waiting: f.waitingOn, LogsDir: f.logsDir, Platform: transport, Mask: f.mask,
 	})
 }
 

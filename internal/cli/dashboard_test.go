@@ -10,8 +10,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tenantctl/internal/platform/bus"
+	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/jobs"
+	"tenantctl/internal/stream"
 	"tenantctl/internal/tenant"
 	"tenantctl/internal/tui"
+	"tenantctl/test/fleet"
 )
 
 func TestWhatADashboardsActionsRun(t *testing.T) {
@@ -128,4 +133,45 @@ func TestADashboardNeedsATerminal(t *testing.T) {
 	require.Equal(t, 3, Main([]string{"dashboard"}, strings.NewReader(""), &out, &errs))
 	require.Contains(t, errs.String(), "the dashboard needs a terminal that moves its cursor")
 	require.Contains(t, errs.String(), "tenantctl status")
+}
+
+// TestWhatWaitsOnAnInstance counts jobs and events of two tenants, over their queues.
+func TestWhatWaitsOnAnInstance(t *testing.T) {
+	t.Parallel()
+	var streams []*stream.Stream
+	for _, read := range []func() (*stream.Stream, error){core.Stream, jobs.Stream, bus.Stream} {
+		s, err := read()
+		require.NoError(t, err)
+		streams = append(streams, s)
+	}
+	f := fleet.New(t, fleet.Options{Streams: streams})
+	f.Provision(t, "acme", "client-b")
+	read := func(sql string) []tui.Queue {
+		queues, err := readQueues(t.Context(), f.Root, sql, "shared-1", f.Prefix)
+		require.NoError(t, err)
+		for i := range queues {
+			require.Less(t, (queues[i].Oldest - time.Minute).Abs(), 10*time.Second)
+			queues[i].Oldest = 0
+			for j := range queues[i].Tenants {
+				queues[i].Tenants[j].Oldest = 0
+			}
+		}
+		return queues
+	}
+	empty, err := readQueues(t.Context(), f.Root, waitingEvents, "shared-1", f.Prefix)
+	require.NoError(t, err)
+	require.Equal(t, []tui.Queue{{Instance: "shared-1", Name: "events to send"}}, empty)
+	f.Exec(t, `
+		insert into jobs.line (queue) values ('core') on conflict do nothing;
+		insert into jobs.job (id, queue, role, kind, cost, state, place, leased_to, created_at, due_at)
+		select gen_random_uuid(), 'core', role, 'statement', 1, state, 1, case state when 'running' then now() end, now() - interval '1 minute', now() - interval '1 minute'
+		from (values ('PREFIX_t_acme__core', 'ready'), ('PREFIX_t_acme__core', 'backlog'), ('PREFIX_t_acme__core', 'running'), ('PREFIX_t_client_b__core', 'new')) as j (role, state);
+		insert into jobs.job (id, queue, role, kind, cost, state, created_at, due_at, started_at, finished_at)
+		select gen_random_uuid(), 'core', 'PREFIX_t_client_b__core', 'statement', 1, 'done', now() - interval '3 seconds', now() - interval '3 seconds', now() - interval '1 second', now();
+		insert into bus.outbox (role, id, type, version, payload, occurred_at) values ('PREFIX_t_client_b__core', gen_random_uuid(), 'order.placed', 1, '{}', now() - interval '1 minute');
+		insert into bus.outbox (role, id, type, version, payload, sent_at) values ('PREFIX_t_acme__core', gen_random_uuid(), 'order.placed', 1, '{}', now())`)
+	require.Equal(t, []tui.Queue{{Instance: "shared-1", Name: "jobs of core", Waiting: 3, Running: 1, Tenants: []tui.Waiter{
+		{Tenant: "acme", Waiting: 2, Running: 1}, {Tenant: "client-b", Waiting: 1, Dwell: 2 * time.Second},
+	}}}, read(waitingJobs))
+	require.Equal(t, []tui.Queue{{Instance: "shared-1", Name: "events to send", Waiting: 1, Tenants: []tui.Waiter{{Tenant: "client-b", Waiting: 1}}}}, read(waitingEvents))
 }

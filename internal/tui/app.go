@@ -40,7 +40,6 @@ type app struct {
 	fleetEdition int   // changes with the fleet
 	read         bool  // the fleet was read once
 	events       []tenant.Event
-	eventCount   int // of all events that came, those that were dropped since among them
 	lastEvent    int64
 
 	input   *input  // `:` or `/` while it is typed
@@ -160,8 +159,8 @@ func (a *app) global(msg tea.KeyMsg) tea.Cmd {
 		a.copy()
 	case "x":
 		a.openMenu()
-	case "1", "2", "3", "4", "5":
-		return a.command([]string{"fleet", "rollouts", "services", "events", "tasks"}[key[0]-'1'])
+	case "1", "2", "3", "4", "5", "6":
+		return a.command([]string{"fleet", "rollouts", "services", "events", "tasks", "logs"}[key[0]-'1'])
 	default:
 		if verb, found := a.verbOf(key); found {
 			return a.want(verb, a.top().targets())

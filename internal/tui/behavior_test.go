@@ -220,28 +220,75 @@ func TestManyEventsAreTakenAtOnce(t *testing.T) {
 	require.EqualValues(t, 10_999, b.app.lastEvent)
 }
 
-// TestLongAndHostileText has texts from outside that would move the cursor, ring the bell, or take forever to measure.
+// TestLongAndHostileText has texts from outside that would move the cursor, ring the bell, or take forever to measure. However long
+// they are, drawing them takes as many allocations: no more of them is looked at than fits a screen.
 func TestLongAndHostileText(t *testing.T) {
-	t.Parallel()
-	s := aScript()
-	long := strings.Repeat("0123456789", 10_000)
-	s.events = append(s.events,
-		tenant.Event{ID: 100, Time: now, Type: "x", Tenant: "client-001", Message: "\x1b[2J\x1b]52;c;aGk=\x07\a\r\n\u009b31m evil"},
-		tenant.Event{ID: 101, Time: now, Type: "x", Tenant: "client-001", Message: long})
-	d := s.details["client-020"]
-	d.Last.Error = long + "\n\x1b[2J"
-	b := setup(t, s)
-	for _, keys := range [][]string{{"4"}, {"w"}, {"1", "enter"}, {"t"}} {
-		b.press(keys...)
-		began := time.Now()
-		frame := b.frame()
-		require.Less(t, time.Since(began), time.Second)
-		fits(t, frame, 100, 30)
-		require.NotContains(t, plainFrame(frame), "\x1b")
-		require.NotContains(t, frame, "\x1b[2J")
-		require.NotContains(t, frame, "\x1b]52")
-		require.NotContains(t, frame, "\u009b")
+	work := map[string][]float64{}
+	for _, length := range []int{10_000, 1_000_000} {
+		s := aScript()
+		long := strings.Repeat("0123456789", length/10)
+		s.events = append(s.events,
+			tenant.Event{ID: 100, Time: now, Type: "x", Tenant: "client-001", Message: "\x1b[2J\x1b]52;c;aGk=\x07\a\r\n\u009b31m evil"},
+			tenant.Event{ID: 101, Time: now, Type: "x", Tenant: "client-001", Message: long})
+		s.logs = append(s.logs, LogLine{Number: 100, Time: now, Service: "core\x1b[2J", Tenant: "client-001", Text: "\x1b]52;c;aGk=\x07 evil"}, LogLine{Number: 101, Time: now, Text: long})
+		d := s.details["client-020"]
+		d.Last.Error = long + "\n\x1b[2J"
+		b := setup(t, s)
+		for _, keys := range [][]string{{"4"}, {"w"}, {"6"}, {"w"}, {"1", "enter"}, {"t"}} {
+			b.press(keys...)
+			frame := b.frame()
+			fits(t, frame, 100, 30)
+			require.NotContains(t, plainFrame(frame), "\x1b")
+			require.NotContains(t, frame, "\x1b[2J")
+			require.NotContains(t, frame, "\x1b]52")
+			require.NotContains(t, frame, "\u009b")
+			page := b.app.top().crumb() + keys[0]
+			work[page] = append(work[page], testing.AllocsPerRun(3, func() { b.app.View() }))
+		}
 	}
+	for page, allocations := range work {
+		require.InEpsilon(t, allocations[0], allocations[1], 0.05, "%s: a text of 1 MB against one of 10 kB", page)
+	}
+}
+
+// TestLogsOfATrace goes from a line to all that was written of the same click, and back.
+func TestLogsOfATrace(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.press("6")
+	b.sees("request failed", "X core", "mail sent")
+	b.press("enter")
+	b.sees("this line has no trace")
+	b.press("k", "enter")
+	b.press("w")
+	b.sees("trace 4bf92f35", "order placed  order=4711", "connection refused")
+	require.NotContains(t, plainFrame(b.frame()), "client-009")
+	b.press("esc", " ")
+	b.sees("ready")
+	b.script.do(func(s *script) {
+		s.logs = append(s.logs, LogLine{Number: 8, Time: now, Service: "core", Text: "something new"})
+	})
+	b.again()
+	b.sees("something new")
+	b.press(" ")
+	b.script.do(func(s *script) {
+		s.logs = append(s.logs, LogLine{Number: 9, Time: now, Service: "core", Text: "newer still"})
+	})
+	b.again()
+	b.sees("paused; 1 line since")
+	b.press(" ")
+	b.sees("newer still")
+	b.write("/error !fax")
+	b.press("enter")
+	require.NotContains(t, plainFrame(b.frame()), "something new")
+	b.press("esc")
+	b.write(":logs client-004")
+	b.press("enter")
+	b.sees("logs of client-004", "order=4711")
+	require.NotContains(t, plainFrame(b.frame()), "order=12")
+	b.write(":logs trace=0af7")
+	b.press("enter")
+	b.sees("trace 0af7", "order=12")
 }
 
 func TestEventsPauseAndGoOn(t *testing.T) {

@@ -38,6 +38,7 @@ func commands() []command {
 		{"rollout", ofNothing, "a rollout, such as r7", goRollout},
 		{"services", ofNothing, "what runs of the platform", func(a *app, _ []string) tea.Cmd { return a.open(newServicesPage(a)) }},
 		{"events", ofTenant, "what happens, to all or to a tenant", goEvents},
+		{"logs", ofTenant, "what services write: of all, of a tenant, or trace=ID", goLogs},
 		{"tasks", ofNothing, "what this dashboard began", func(a *app, _ []string) tea.Cmd { return a.open(newTasksPage(a)) }},
 		{"sort", ofSort, "order the fleet by a column", sortFleet},
 		{"help", ofNothing, "every key of this page", func(a *app, _ []string) tea.Cmd {
@@ -122,6 +123,18 @@ func goEvents(a *app, args []string) tea.Cmd {
 		return a.open(newEventsPage(a, ""))
 	}
 	return a.open(newEventsPage(a, tenant.Name(args[0])))
+}
+
+func goLogs(a *app, args []string) tea.Cmd {
+	var q LogQuery
+	for _, arg := range args {
+		if trace, is := strings.CutPrefix(arg, "trace="); is {
+			q.Trace = trace
+		} else {
+			q.Tenant = tenant.Name(arg)
+		}
+	}
+	return a.open(newLogsPage(a, q))
 }
 
 func sortFleet(a *app, args []string) tea.Cmd {

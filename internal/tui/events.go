@@ -1,12 +1,8 @@
 package tui
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"time"
-
-	tea "github.com/charmbracelet/bubbletea"
 
 	"tenantctl/internal/look"
 	"tenantctl/internal/tenant"
@@ -15,15 +11,19 @@ import (
 // eventsPage follows what happens: of the fleet, or of one tenant.
 type eventsPage struct {
 	quiet
-	app    *app
+	feed[tenant.Event]
 	tenant tenant.Name // "": all
-	filter filter
-	wrap   bool
-	frozen []tenant.Event // what is shown while it is paused; nil: it follows
-	back   int            // how many of the newest are scrolled away
 }
 
-func newEventsPage(a *app, name tenant.Name) *eventsPage { return &eventsPage{app: a, tenant: name} }
+func newEventsPage(a *app, name tenant.Name) *eventsPage {
+	p := &eventsPage{tenant: name}
+	p.feed = feed[tenant.Event]{
+		app: a, of: "event", known: p.events, id: func(e tenant.Event) int64 { return e.ID },
+		text: func(e tenant.Event) string { return string(e.Tenant) + " " + e.Type + " " + e.Message + " " + e.Actor },
+		line: func(e tenant.Event) line { return eventLine(e, a.now(), true) },
+	}
+	return p
+}
 
 func (p *eventsPage) crumb() string {
 	if p.tenant == "" {
@@ -32,115 +32,36 @@ func (p *eventsPage) crumb() string {
 	return "events of " + string(p.tenant)
 }
 
-func (p *eventsPage) sift(f filter) bool {
-	p.filter, p.back = f, 0
-	return true
-}
+func (p *eventsPage) targets() []tenant.Name { return tenantOf(p.tenant) }
 
-func (p *eventsPage) targets() []tenant.Name {
-	if p.tenant == "" {
+// tenantOf are the tenants that a page is about which is about one, or about all.
+func tenantOf(name tenant.Name) []tenant.Name {
+	if name == "" {
 		return nil
 	}
-	return []tenant.Name{p.tenant}
+	return []tenant.Name{name}
 }
 
-func (p *eventsPage) bindings() []binding {
-	pause := "pause: what comes meanwhile waits"
-	if p.frozen != nil {
-		pause = "go on following"
+// events are those of the page's tenant.
+func (p *eventsPage) events() []tenant.Event {
+	if p.tenant == "" {
+		return p.app.events
 	}
-	return append([]binding{
-		{keys: "/", does: "search: words, !words", short: "search"},
-		{keys: "space", does: pause, short: "pause"},
-		{keys: "w", does: "wrap long lines, or cut them", short: "wrap"},
-	}, moving()...)
-}
-
-func (p *eventsPage) key(msg tea.KeyMsg) tea.Cmd {
-	switch key := msg.String(); key {
-	case " ":
-		if p.frozen != nil {
-			p.frozen, p.back = nil, 0
-			return nil
-		}
-		p.frozen = slices.Clone(p.app.events)
-	case "w":
-		p.wrap = !p.wrap
-	default:
-		p.scroll(key)
-	}
-	return nil
-}
-
-// scroll goes through the lines, which grow at the bottom: to leave the bottom is to pause.
-func (p *eventsPage) scroll(key string) {
-	rows := len(p.shown())
-	page := p.app.bodyHeight()
-	to, moved := move(key, rows-1-p.back, rows, page)
-	if !moved {
-		return
-	}
-	if to < min(page, rows)-1 {
-		to = min(page, rows) - 1
-	}
-	p.back = rows - 1 - to
-	if p.back > 0 && p.frozen == nil {
-		p.frozen = slices.Clone(p.app.events)
-	}
-}
-
-func (p *eventsPage) shown() []tenant.Event {
-	from := p.app.events
-	if p.frozen != nil {
-		from = p.frozen
-	}
-	if p.tenant == "" && len(p.filter.terms) == 0 {
-		return from
-	}
-	var shown []tenant.Event
-	for _, e := range from {
-		if (p.tenant == "" || e.Tenant == p.tenant) && p.filter.keepsText(string(e.Tenant)+" "+e.Type+" "+e.Message+" "+e.Actor) {
-			shown = append(shown, e)
+	var its []tenant.Event
+	for _, e := range p.app.events {
+		if e.Tenant == p.tenant {
+			its = append(its, e)
 		}
 	}
-	return shown
+	return its
 }
+
+func (p *eventsPage) bindings() []binding { return p.feed.bindings() }
+
+func (p *eventsPage) sift(f filter) bool { return p.feed.sift(f) }
 
 func (p *eventsPage) lines(width, height int) []string {
-	events := p.shown()
-	th := &p.app.theme
-	if len(events) == 0 {
-		return []string{th.draw(text(dim, p.app.waiting("no events yet")), width)}
-	}
-	var out []string
-	for _, e := range slices.Backward(events[:max(len(events)-p.back, 0)]) {
-		if len(out) >= height {
-			break
-		}
-		l := eventLine(e, p.app.now(), true)
-		if !p.wrap {
-			out = append(out, th.draw(l, width))
-			continue
-		}
-		parts := wrap(plainText(l), width, height)
-		slices.Reverse(parts)
-		out = append(out, parts...)
-	}
-	out = out[:min(len(out), height)]
-	slices.Reverse(out)
-	if p.frozen != nil {
-		waiting := p.app.eventCount - p.app.countAt(p.frozen)
-		out[len(out)-1] = th.draw(text(warn, fmt.Sprintf("paused; %s since, space goes on", look.Plural(int64(waiting), "event", "events"))), width)
-	}
-	return out
-}
-
-func (p *eventsPage) copyText() string {
-	events := p.shown()
-	if i := len(events) - 1 - p.back; i >= 0 && i < len(events) {
-		return plainText(eventLine(events[i], p.app.now(), true))
-	}
-	return ""
+	return p.feed.lines(width, height, "no events yet")
 }
 
 func plainText(l line) string {

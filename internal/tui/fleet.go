@@ -66,6 +66,7 @@ func (p *fleetPage) bindings() []binding {
 		{keys: "c", does: "show the next optional column first"},
 		{keys: "m", does: "the tenant's move"},
 		{keys: "e", does: "the tenant's events"},
+		{keys: "l", does: "what services write of the tenant"},
 	}, moving()...)
 }
 
@@ -345,6 +346,10 @@ func (p *fleetPage) key(msg tea.KeyMsg) tea.Cmd {
 	case "e":
 		if p.on != "" {
 			return p.app.open(newEventsPage(p.app, p.on))
+		}
+	case "l":
+		if p.on != "" {
+			return p.app.open(newLogsPage(p.app, LogQuery{Tenant: p.on}))
 		}
 	}
 	return nil

@@ -38,6 +38,8 @@ func scenes() map[string]func(b *bundle) {
 		"services":   func(b *bundle) { b.press("3") },
 		"events":     func(b *bundle) { b.press("4") },
 		"eventswrap": func(b *bundle) { b.press("4", "w", " ") },
+		"logs":       func(b *bundle) { b.press("6") },
+		"trace":      func(b *bundle) { b.press("6", "k", "enter", "w") },
 		"tasks":      aTask,
 		"menu":       func(b *bundle) { b.press("x") },
 		"plan":       func(b *bundle) { b.press("enter", "M") },

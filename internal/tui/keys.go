@@ -16,7 +16,7 @@ func everywhere() []binding {
 		{keys: "q", does: "leave"},
 		{keys: "ctrl+z", does: "suspend; `fg` comes back"},
 		{keys: "ctrl+l", does: "draw the screen anew"},
-		{keys: "1 2 3 4 5", does: "fleet, rollouts, services, events, tasks"},
+		{keys: "1 2 3 4 5 6", does: "fleet, rollouts, services, events, tasks, logs"},
 		{keys: "y", does: "copy what the cursor is on to the clipboard (OSC 52)"},
 	}
 }

@@ -178,27 +178,10 @@ func (a *app) takeEvents(events []tenant.Event) {
 		return
 	}
 	a.lastEvent = events[len(events)-1].ID
-	a.eventCount += len(events)
 	a.events = append(a.events, events...)
 	if over := len(a.events) - maxEvents; over > 0 {
 		a.events = slices.Clone(a.events[over:])
 	}
-}
-
-// countAt is how many events had come when a list was taken.
-func (a *app) countAt(frozen []tenant.Event) int {
-	if len(frozen) == 0 {
-		return 0
-	}
-	last := frozen[len(frozen)-1].ID
-	after := 0
-	for _, e := range slices.Backward(a.events) {
-		if e.ID <= last {
-			break
-		}
-		after++
-	}
-	return a.eventCount - after
 }
 
 // takeFleet puts what was read in the place of what was known.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,8 @@ type script struct {
 	rollouts []Rollout
 	services []Service
 	events   []tenant.Event
+	logs     []LogLine
+	queues   []Queue
 	away     error
 	asked    int           // for events, which every question begins with
 	gate     chan struct{} // a question waits for it; nil: none does
@@ -106,6 +109,24 @@ func (s *script) Services(context.Context) ([]Service, error) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	return s.services, s.away
+}
+
+func (s *script) Queues(context.Context) ([]Queue, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.queues, s.away
+}
+
+func (s *script) Logs(_ context.Context, q LogQuery) (Logs, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	made := Logs{Where: "/var/log/tenantctl"}
+	for _, l := range s.logs {
+		if l.Number > q.After && (q.Tenant == "" || l.Tenant == q.Tenant) && strings.HasPrefix(l.Trace, q.Trace) {
+			made.Lines = append(made.Lines, l)
+		}
+	}
+	return made, s.away
 }
 
 func (s *script) Events(ctx context.Context, after int64, limit int) ([]tenant.Event, error) {
@@ -360,11 +381,19 @@ func aScript() *script {
 	running := s.fleet[22].Operation
 	s.details["client-022"] = Detail{Tenant: s.fleet[22], Last: running, Steps: stepsUntil(running.ID, migrate.PhaseCopy, "started", ""), Events: someEvents("client-022", 3)}
 	s.details["client-002"] = movedDetail(s.fleet[2])
-	s.details["client-007"] = Detail{Tenant: s.fleet[7], SizeWhy: "instance shared-1 is away", Overrides: []registry.Override{
+	s.details["client-007"] = Detail{Differs: []Difference{{What: "ring", Declared: "canary", Recorded: "general"}, {What: "upstream", Recorded: "http://client-007-app:8080"}}, Tenant: s.fleet[7], SizeWhy: "instance shared-1 is away", Overrides: []registry.Override{
 		{Tenant: "client-007", Kind: "state", Value: "suspended", Actor: "ann@ops", Reason: "contract ended", At: now.Add(-26 * time.Hour)},
 	}}
 	s.rollouts = []Rollout{aRollout()}
 	s.services = someServices()
+	s.logs = someLogs()
+	s.queues = []Queue{
+		{Instance: "shared-1", Name: "jobs of core", Waiting: 1204, Running: 6, Oldest: 42 * time.Second, Tenants: []Waiter{
+			{Tenant: "client-004", Waiting: 1200, Running: 4, Oldest: 42 * time.Second, Dwell: 41 * time.Second},
+			{Tenant: "client-009", Waiting: 4, Running: 2, Oldest: 80 * time.Millisecond, Dwell: 120 * time.Millisecond},
+		}},
+		{Instance: "shared-1", Name: "events to send"},
+	}
 	s.events = someEvents("", 60)
 	return s
 }
@@ -443,4 +472,20 @@ func someServices() []Service {
 		all = append(all, s)
 	}
 	return all
+}
+
+func someLogs() []LogLine {
+	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	said := func(n int64, level slog.Level, service, of, trace, text string) LogLine {
+		return LogLine{Number: n, Time: now.Add(time.Duration(n-8) * time.Second), Level: level, Service: service, Tenant: tenant.Name(of), Trace: trace, Text: text}
+	}
+	return []LogLine{
+		said(1, slog.LevelInfo, "gateway", "", "", "ready  address=127.0.0.1:8080"),
+		said(2, slog.LevelInfo, "core", "client-004", trace, "order placed  order=4711  lines=3"),
+		said(3, slog.LevelDebug, "core", "client-004", trace, "event written  type=order.placed"),
+		said(4, slog.LevelWarn, "notifications", "client-004", trace, "message not handled  consumer=mail outcome=again attempt=1 error=\"connect to the mail server: dial tcp 127.0.0.1:25: connect: connection refused\""),
+		said(5, slog.LevelInfo, "core", "client-009", "0af7651916cd43dd8448eb211c80319c", "order placed  order=12  lines=1"),
+		said(6, slog.LevelInfo, "notifications", "client-004", trace, "mail sent  to=ann@example.com"),
+		said(7, slog.LevelError, "core", "client-009", "", "request failed  route=\"GET /v1/orders\" status=500 error=\"column fax does not exist\""),
+	}
 }

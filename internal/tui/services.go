@@ -13,29 +13,53 @@ import (
 // servicesPage shows what runs of the platform: each process under its service, with what it answers.
 type servicesPage struct {
 	quiet
-	app  *app
-	all  []Service
-	read bool
-	doc  document
+	app     *app
+	all     []Service
+	waiting []Queue
+	why     string // the queues aren't known
+	read    bool
+	doc     document
 }
 
 func newServicesPage(a *app) *servicesPage { return &servicesPage{app: a} }
 
 func (p *servicesPage) crumb() string { return "services" }
 
+// platform is what the page asks for.
+type platform struct {
+	services []Service
+	queues   []Queue
+	why      string
+}
+
 func (p *servicesPage) ask(ctx context.Context, from Source) (any, error) {
-	return from.Services(ctx)
+	var said platform
+	var err error
+	if said.services, err = from.Services(ctx); err != nil {
+		return nil, err
+	}
+	if said.queues, err = from.Queues(ctx); err != nil {
+		said.why = err.Error()
+	}
+	return said, nil
 }
 
 func (p *servicesPage) take(answer any) {
-	if all, ok := answer.([]Service); ok {
-		p.all, p.read = all, true
+	if said, ok := answer.(platform); ok {
+		p.all, p.waiting, p.why, p.read = said.services, said.queues, said.why, true
 	}
 }
 
-func (p *servicesPage) bindings() []binding { return moving() }
+func (p *servicesPage) bindings() []binding {
+	return append([]binding{{keys: "enter", does: "the tenant that waits", short: "tenant"}}, moving()...)
+}
 
 func (p *servicesPage) key(msg tea.KeyMsg) tea.Cmd {
+	if msg.String() == "enter" {
+		if r := p.doc.here(); r != nil && r.tenant != "" {
+			return p.app.open(newTenantPage(p.app, r.tenant))
+		}
+	}
 	p.doc.key(msg.String(), p.app.bodyHeight())
 	return nil
 }
@@ -57,6 +81,13 @@ func (p *servicesPage) lines(width, height int) []string {
 			}
 			p.process(s)
 		}
+	}
+	switch {
+	case p.why != "":
+		p.doc.blank()
+		p.doc.paragraph(warn, "", "what waits isn't known: "+p.why, width, maxErrorLines)
+	case p.read:
+		p.queues()
 	}
 	return p.doc.draw(&p.app.theme, width, height)
 }

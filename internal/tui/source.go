@@ -27,8 +27,12 @@ type Source interface {
 	Rollout(ctx context.Context, id string) (Rollout, error)
 	// Services lists what runs of the platform.
 	Services(ctx context.Context) ([]Service, error)
+	// Queues tells what waits on the instances, and for whom.
+	Queues(ctx context.Context) ([]Queue, error)
 	// Events gives events after an id, the oldest first, at most limit; after a negative id, the newest.
 	Events(ctx context.Context, after int64, limit int) ([]tenant.Event, error)
+	// Logs gives what services wrote after a line, or the newest lines. Of a query that it wasn't asked before it may begin with none.
+	Logs(ctx context.Context, q LogQuery) (Logs, error)
 }
 
 // Tenant is one line of the fleet.
@@ -51,7 +55,11 @@ type Detail struct {
 	Events    []tenant.Event      // the newest, oldest first
 	Size      *Size               // nil: it isn't known
 	SizeWhy   string              // why it isn't
+	Differs   []Difference        // of what is declared and what is recorded
 }
+
+// Difference is something that tenants.yaml says otherwise than the records.
+type Difference struct{ What, Declared, Recorded string }
 
 // Size is what a tenant's tables take.
 type Size struct {

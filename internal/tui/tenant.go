@@ -43,6 +43,7 @@ func (p *tenantPage) bindings() []binding {
 	return append([]binding{
 		{keys: "m", does: "its move: phases, tables, proof", short: "move"},
 		{keys: "e", does: "its events", short: "events"},
+		{keys: "l", does: "what services write of it", short: "logs"},
 	}, moving()...)
 }
 
@@ -52,6 +53,8 @@ func (p *tenantPage) key(msg tea.KeyMsg) tea.Cmd {
 		return p.app.open(newMovePage(p.app, p.name))
 	case "e":
 		return p.app.open(newEventsPage(p.app, p.name))
+	case "l":
+		return p.app.open(newLogsPage(p.app, LogQuery{Tenant: p.name}))
 	default:
 		p.doc.key(key, p.app.bodyHeight())
 	}
@@ -106,7 +109,7 @@ func (p *tenantPage) facts() {
 		p.doc.fact("versions", text(plain, tenant.VersionsText(d.Versions)))
 	}
 	p.doc.fact("path", text(plain, strings.Join(d.SearchPath, ", ")))
-	p.doc.fact("limits", text(plain, limitsText(d.Limits)))
+	p.doc.fact("limits", text(plain, LimitsText(d.Limits)))
 	switch {
 	case d.Size != nil:
 		p.doc.fact("size", text(plain, look.Bytes(d.Size.Bytes)+" in "+look.Plural(int64(d.Size.Tables), "table", "tables")))
@@ -114,6 +117,9 @@ func (p *tenantPage) facts() {
 		p.doc.fact("size", text(dim, "not known: "+d.SizeWhy))
 	}
 	p.doc.fact("upstream", text(plain, d.Upstream))
+	for _, o := range d.Differs {
+		p.doc.fact("differs", text(warn, o.What+" "+orNone(o.Recorded)).with(plain, ", declared "+orNone(o.Declared)))
+	}
 	for _, o := range d.Overrides {
 		by := fmt.Sprintf(" by %s, %s ago", o.Actor, ageOf(p.app.now(), o.At))
 		if o.Reason != "" {
@@ -124,6 +130,13 @@ func (p *tenantPage) facts() {
 	if !d.Updated.IsZero() {
 		p.doc.fact("changed", text(dim, ageOf(p.app.now(), d.Updated)+" ago"))
 	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
 }
 
 func undeclared(declared bool) string {
@@ -156,7 +169,8 @@ func homeText(d *Detail) string {
 	return s
 }
 
-func limitsText(l tenant.Limits) string {
+// LimitsText is what a tenant may use, for people.
+func LimitsText(l tenant.Limits) string {
 	if l == (tenant.Limits{}) {
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"tenantctl/internal/config"
 	"tenantctl/internal/migrate"
@@ -29,6 +30,10 @@ type Options struct {
 	Budget *config.Budget
 	// Size asks an instance what a tenant's tables take; nil: nobody is asked.
 	Size func(ctx context.Context, instance, schema string) (tui.Size, error)
+	// Waiting asks an instance what waits there; nil: nobody is asked.
+	Waiting func(ctx context.Context, instance string) ([]tui.Queue, error)
+	// LogsDir is where the platform's services of this machine keep their lines; empty: nowhere.
+	LogsDir func() (string, error)
 	// Platform is how running services are reached; nil is the default.
 	Platform http.RoundTripper
 	// Mask hides secrets in a text.
@@ -42,6 +47,9 @@ type Source struct {
 	names    []tenant.Name // of declared, sorted
 	sizes    sizes
 	traffic  traffic
+	queues   queues
+	reading  sync.Mutex
+	reader   *reader // of the services' lines; nil: nobody asks for any
 }
 
 // New makes a Source. The declaration is read once: it changes with the file, which is edited elsewhere.
@@ -152,6 +160,9 @@ func (s *Source) Tenant(ctx context.Context, name tenant.Name) (tui.Detail, erro
 	s.maskEvents(d.Events)
 	if d.State != tui.Absent {
 		s.size(ctx, &d)
+		if spec, declared := s.declared[name]; declared {
+			d.Differs = differences(spec, d.Status)
+		}
 	}
 	return d, s.masked(s.operation(ctx, r, &d))
 }

@@ -95,6 +95,7 @@ func TestEverythingOfATenant(t *testing.T) {
 	require.Equal(t, "password *** refused", d.Last.Error)
 	require.Equal(t, "password *** refused", d.Steps[0].Error)
 	require.Equal(t, "suspended", d.Overrides[0].Value)
+	require.Empty(t, d.Differs)
 	require.Equal(t, &tui.Size{Tables: 8, Bytes: 15}, d.Size)
 	require.Nil(t, d.Proof)
 	encoded, err := json.Marshal(d)
@@ -110,6 +111,15 @@ func TestEverythingOfATenant(t *testing.T) {
 	away, err := b.source.Tenant(ctx, "client-c")
 	require.NoError(t, err, "what an instance doesn't say is left out")
 	require.Equal(t, "instance is away, with its ***", away.SizeWhy)
+	other := spec("client-b")
+	other.Ring, other.Limits.Jobs, other.Services = "canary", 9, nil
+	require.NoError(t, b.registry.UpsertTenant(ctx, other, "ann"))
+	differs, err := b.source.Tenant(ctx, "client-b")
+	require.NoError(t, err)
+	require.Equal(t, []tui.Difference{
+		{What: "ring", Declared: "general", Recorded: "canary"}, {What: "services", Declared: "core"},
+		{What: "limits", Declared: "statements 30s, 200 requests/s, 4 jobs at once, weight 1", Recorded: "statements 30s, 200 requests/s, 9 jobs at once, weight 1"},
+	}, differs.Differs)
 }
 
 func TestEventsGoOnWhereTheyStopped(t *testing.T) {
