@@ -32,16 +32,24 @@ func (p *platform) users(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	at, err := p.url(ctx, auth.Service)
+	client, err := p.caller(ctx, auth.Service)
 	if err != nil {
 		return made{}, err
 	}
-	client, err := call.New(call.Options{Target: auth.Service, URL: at, Transport: p.transport()})
-	if err != nil {
-		return made{}, err
-	}
-	p.f.onClose(func(context.Context) { client.Close() })
 	return p.of(users.New(users.Options{Build: p.build, Authorize: authorize, Pools: store, Passwords: &users.PasswordsOverHTTP{Call: client}, Ready: p.ready, Log: p.logOf(users.Service)}))
+}
+
+// caller calls another service; it is closed with the process.
+func (p *platform) caller(ctx context.Context, service string) (*call.Client, error) {
+	at, err := p.url(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	client, err := call.New(call.Options{Target: service, URL: at, Transport: p.transport()})
+	if err == nil {
+		p.f.onClose(func(context.Context) { client.Close() })
+	}
+	return client, err
 }
 
 func (p *platform) auth(ctx context.Context) (made, error) {
@@ -53,11 +61,7 @@ func (p *platform) auth(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	at, err := p.url(ctx, users.Service)
-	if err != nil {
-		return made{}, err
-	}
-	client, err := call.New(call.Options{Target: users.Service, URL: at, Transport: p.transport()})
+	client, err := p.caller(ctx, users.Service)
 	if err != nil {
 		return made{}, err
 	}
@@ -133,9 +137,17 @@ func (p *platform) messaging(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	s, err := messaging.New(messaging.Options{
+	opts := messaging.Options{
 		Build: p.build, Authorize: authorize, Pools: store, Announce: p.broker != nil && hasBuiltin(file, notifications.Service), Ready: p.ready, Log: p.logOf(messaging.Service),
-	})
+	}
+	if hasBuiltin(file, users.Service) {
+		client, err := p.caller(ctx, users.Service)
+		if err != nil {
+			return made{}, err
+		}
+		opts.People = &messaging.UsersOverHTTP{Call: client}
+	}
+	s, err := messaging.New(opts)
 	if err != nil {
 		return made{}, err
 	}

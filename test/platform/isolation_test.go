@@ -26,7 +26,8 @@ const marker = "only-acme-knows"
 
 // victim fills acme and returns the values that paths to its things have, by the path's beginning.
 func victim(s *stage) map[string]string {
-	conversation := s.create("acme", "/v1/conversations", `{"subject":"`+marker+`","participants":["`+marker+`"]}`, "id")
+	user := s.create("acme", "/v1/users", `{"login":"`+marker+`","roles":["user"]}`, "id")
+	conversation := s.create("acme", "/v1/conversations", `{"subject":"`+marker+`","participants":["`+user+`"]}`, "id")
 	s.create("acme", "/v1/conversations/"+conversation+"/messages", `{"body":"`+marker+`"}`, "id")
 	return map[string]string{
 		"/v1/conversations": conversation,
@@ -35,7 +36,7 @@ func victim(s *stage) map[string]string {
 		"/v1/orders": s.create("acme", "/v1/orders",
 			`{"customer_code":"`+marker+`","note":"`+marker+`","items":[{"product_id":1,"quantity":"1","unit_price":"1.00"}]}`, "id"),
 		"/v1/invoices": s.create("acme", "/v1/invoices", `{"number":"`+marker+`","customer_code":"`+marker+`","net":"1.00"}`, "id"),
-		"/v1/users":    s.create("acme", "/v1/users", `{"login":"`+marker+`","roles":["user"]}`, "id"),
+		"/v1/users":    user,
 		"/v1/roles":    s.create("acme", "/v1/roles", `{"name":"`+marker+`","permissions":["orders:read"]}`, "name"),
 	}
 }

@@ -36,6 +36,7 @@ type Options struct {
 	Build     string
 	Authorize *scope.Authorizer
 	Pools     *scope.Pools
+	People    People        // the service users; nil: nobody is asked whether participants are users
 	Announce  bool          // publish that messages were sent: somebody listens
 	Poll      time.Duration // how often it is looked for messages, for each tenant with open streams; 0 means 250 ms
 	Heartbeat time.Duration // of a stream in which nothing happens; 0 means 15 s
@@ -67,15 +68,19 @@ func New(opts Options) (*service.Service, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	var calls []string
+	if opts.People != nil {
+		calls = []string{"users"}
+	}
 	s := &server{opts: opts, store: opts.Pools, hub: newHub(opts)}
 	writes := idempotency.Writes{Store: opts.Pools, Service: Service, Since: withIdempotency}
 	made, err := service.New(service.Options{
-		Version:     service.Version{Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: Serves()}},
+		Version:     service.Version{Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: Serves()}, Calls: calls},
 		Description: description,
 		Handlers: map[string]service.Handler{
-			"listConversations": s.listConversations, "createConversation": writes.Handler(s.createConversation), "getConversation": s.getConversation,
+			"listConversations": s.listConversations, "createConversation": s.among(writes.Handler(s.createConversation)), "getConversation": s.getConversation,
 			"listMessages": s.listMessages, "sendMessage": writes.Handler(s.sendMessage), "readMessages": writes.Handler(s.readMessages),
-			"addParticipant": writes.Handler(s.addParticipant), "leaveConversation": writes.Handler(s.leaveConversation), "streamConversations": s.stream,
+			"addParticipant": s.among(writes.Handler(s.addParticipant)), "leaveConversation": writes.Handler(s.leaveConversation), "streamConversations": s.stream,
 		},
 		Authorize: opts.Authorize, Ready: opts.Ready, Log: opts.Log,
 	})

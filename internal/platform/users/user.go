@@ -66,6 +66,19 @@ func (u *users) getUser(r *service.Request) (service.Response, error) {
 	return service.JSON(http.StatusOK, user), nil
 }
 
+// findUnknown tells which ids are nobody's who may log in.
+func (u *users) findUnknown(r *service.Request) (service.Response, error) {
+	unknown := []string{}
+	err := u.store.Read(r.Context(), r.Identity.Tenant, func(b *pgx.Batch) {
+		b.Queue(`select distinct given from unnest($1::text[]) given where not exists (select from users u where u.id = given and u.active) order by 1`,
+			r.URL.Query()["id"]).Query(func(rows pgx.Rows) (err error) {
+			unknown, err = pgx.AppendRows(unknown, rows, pgx.RowTo[string])
+			return err
+		})
+	})
+	return service.JSON(http.StatusOK, map[string][]string{"unknown": unknown}), err
+}
+
 func (u *users) listUsers(r *service.Request) (service.Response, error) {
 	return service.List(r, func(limit int, after *string) (found []User, err error) {
 		err = u.store.Read(r.Context(), r.Identity.Tenant, func(b *pgx.Batch) {

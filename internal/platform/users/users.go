@@ -64,7 +64,7 @@ func New(opts Options) (*service.Service, error) {
 		Version:     service.Version{Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: Serves()}, Calls: []string{"auth"}},
 		Description: description,
 		Handlers: map[string]service.Handler{
-			"getMe": u.getMe, "listUsers": u.listUsers, "createUser": writes.Handler(u.createUser), "getUser": u.getUser,
+			"getMe": u.getMe, "findUnknown": u.findUnknown, "listUsers": u.listUsers, "createUser": writes.Handler(u.createUser), "getUser": u.getUser,
 			"updateUser": writes.Handler(u.updateUser),
 			"deleteUser": writes.Handler(u.deleteUser), "listRoles": u.listRoles, "createRole": writes.Handler(u.createRole), "getRole": u.getRole,
 			"updateRole": writes.Handler(u.updateRole), "deleteRole": writes.Handler(u.deleteRole), "findAccess": u.findAccess, "getAccess": u.getAccess,
