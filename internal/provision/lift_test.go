@@ -150,8 +150,8 @@ func TestStreamsInADatabaseOfTheirOwn(t *testing.T) {
 func TestCheckPrivileges(t *testing.T) {
 	t.Parallel()
 	for who, want := range map[administrator][]bool{
-		superuser: {true, true, true, true, true, true, true, true},
-		managed:   {true, true, true, true, false, false, false, false},
+		superuser: {true, true, true, true, true, true, true, true, true},
+		managed:   {true, true, true, true, false, false, false, false, false},
 	} {
 		b := setup(t, who)
 		findings, err := provision.CheckPrivileges(b.ctx, connect(t, b.opts.DSN))

@@ -14,6 +14,7 @@ lateral (values
     (6, 'pg_signal_backend', pg_has_role('pg_signal_backend', 'USAGE'), 'sessions of other roles can''t be ended: who blocks a step is named, not stopped'),
     (7, 'SET session_replication_role', $1::boolean,
         'triggers of a client''s own can''t be kept from firing while changes are followed: live moves refuse tables that have them'),
-    (8, 'BYPASSRLS', me.rolbypassrls, 'tables whose row security is forced can''t be read: moves and archives refuse them')
+    (8, 'BYPASSRLS', me.rolbypassrls, 'tables whose row security is forced can''t be read: moves and archives refuse them'),
+    (9, 'pg_monitor', pg_has_role('pg_read_all_stats', 'USAGE'), 'sessions of other roles aren''t seen: the database gate of upgrades can''t tell who waits, and stays inconclusive')
 ) as f (place, privilege, have, without)
 order by f.place
