@@ -60,15 +60,15 @@ type rabbit struct{ facts *bus.Facts }
 // Name implements operator.Sink.
 func (rabbit) Name() string { return "rabbitmq" }
 
-// Send implements operator.Sink.
-func (r rabbit) Send(ctx context.Context, events []tenant.Event) error {
+// Send implements operator.Sink. The broker confirms all together.
+func (r rabbit) Send(ctx context.Context, events []tenant.Event) (taken int, err error) {
 	facts := make([]bus.Fact, len(events))
 	for i, e := range events {
 		body, err := json.Marshal(operator.CloudEventOf(e))
 		if err != nil {
-			return fmt.Errorf("encode event %d: %w", e.ID, err)
+			return 0, fmt.Errorf("encode event %d: %w", e.ID, err)
 		}
 		facts[i] = bus.Fact{ID: operator.CloudEventOf(e).ID, Type: e.Type, ContentType: operator.CloudEventType, Body: body, At: e.Time}
 	}
-	return r.facts.Send(ctx, facts)
+	return 0, r.facts.Send(ctx, facts)
 }

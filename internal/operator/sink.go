@@ -26,8 +26,8 @@ import (
 type Sink interface {
 	// Name is what its position is kept under.
 	Name() string
-	// Send takes events in order. Some of them may have been taken when it fails.
-	Send(ctx context.Context, events []tenant.Event) error
+	// Send takes events in order, and tells how many were surely taken when it fails: those don't come again.
+	Send(ctx context.Context, events []tenant.Event) (taken int, err error)
 }
 
 const (
@@ -81,14 +81,19 @@ func (o *Operator) deliverOnce(ctx context.Context, s Sink, failures *int) error
 		if err != nil || len(events) == 0 {
 			return err
 		}
-		if err := s.Send(ctx, events); err != nil {
-			return err
+		taken, failed := s.Send(ctx, events)
+		if failed == nil {
+			taken = len(events)
 		}
-		after = events[len(events)-1].ID
-		if err := o.Store.setPosition(ctx, s.Name(), after); err != nil {
-			return err
+		if taken > 0 {
+			after, *failures = events[taken-1].ID, 0
+			if err := o.Store.setPosition(ctx, s.Name(), after); err != nil {
+				return err
+			}
 		}
-		*failures = 0
+		if failed != nil {
+			return failed
+		}
 		o.Metrics.sink.WithLabelValues(s.Name()).Set(0)
 	}
 	return nil
@@ -181,13 +186,13 @@ const SignatureHeader = "X-Tenantctl-Signature"
 func (w *Webhook) Name() string { return "webhook " + w.URL }
 
 // Send implements Sink. An answer of 2xx means that the event was taken.
-func (w *Webhook) Send(ctx context.Context, events []tenant.Event) error {
-	for _, e := range events {
+func (w *Webhook) Send(ctx context.Context, events []tenant.Event) (taken int, err error) {
+	for i, e := range events {
 		if err := w.post(ctx, e); err != nil {
-			return fmt.Errorf("post event %d: %w", e.ID, err)
+			return i, fmt.Errorf("post event %d: %w", e.ID, err)
 		}
 	}
-	return nil
+	return len(events), nil
 }
 
 func (w *Webhook) post(ctx context.Context, e tenant.Event) error {

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -12,26 +13,52 @@ import (
 	"tenantctl/internal/tenant"
 )
 
-// flaky is a sink that is away at first.
+// flaky is a sink that is away at first, and then takes few events at a time, if limited.
 type flaky struct {
 	mu    sync.Mutex
 	away  int
+	limit int
 	types []string
 }
 
 func (f *flaky) Name() string { return "flaky" }
 
-func (f *flaky) Send(_ context.Context, events []tenant.Event) error {
+func (f *flaky) Send(_ context.Context, events []tenant.Event) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.away > 0 {
 		f.away--
-		return errors.New("away")
+		return 0, errors.New("away")
 	}
-	for _, e := range events {
+	for i, e := range events {
+		if f.limit > 0 && i == f.limit {
+			return i, errors.New("enough for now")
+		}
 		f.types = append(f.types, e.Type)
 	}
-	return nil
+	return len(events), nil
+}
+
+// A sink that fails in the middle of many events goes on from there: it gets on, and none comes twice.
+func TestASinkThatFailsInTheMiddleGetsOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.declare("  a: {}\n")
+	opts, sink := b.options(&shop{}), &flaky{away: 1, limit: 3}
+	opts.Sinks = []Sink{sink}
+	b.run(opts)
+	b.eventually("provisioned", func() bool { return b.told("tenant.provisioned") })
+	want := []string{}
+	for i := range 9 {
+		want = append(want, fmt.Sprintf("tenant.test_%d", i))
+		require.NoError(t, b.Records.Publish(t.Context(), tenant.Event{Type: want[i], Tenant: "a", Message: "x"}))
+	}
+	b.eventually("all of them", func() bool {
+		sink.mu.Lock()
+		defer sink.mu.Unlock()
+		return len(sink.types) > 0 && sink.types[len(sink.types)-1] == want[len(want)-1]
+	})
+	require.Equal(t, want, sink.types[len(sink.types)-len(want):])
 }
 
 // A sink that is away gets what happened meanwhile, in order, and its trouble is to be seen.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestSoakOperatorsAreKilled is TestOperatorsAreKilled over 300 tenants for five minutes.
+// TestSoakOperatorsAreKilled is TestOperatorsAreKilled over 300 tenants for three minutes.
 func TestSoakOperatorsAreKilled(t *testing.T) {
-	chaos{tenants: 300, replicas: 3, lasts: 5 * time.Minute, kill: 4 * time.Second, settles: 5 * time.Minute}.run(t)
+	chaos{tenants: 300, replicas: 3, lasts: 3 * time.Minute, kill: 4 * time.Second, settles: 5 * time.Minute}.run(t)
 }
