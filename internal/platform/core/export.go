@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -126,21 +127,22 @@ func getExport(pools *scope.Pools) service.Handler {
 		if job.State != jobs.Done {
 			return service.Response{}, service.Refuse(http.StatusConflict, "not-done", "the export is %s: see /v1/jobs/%s", job.State, id)
 		}
+		var file exported
+		if err := json.Unmarshal(job.Result, &file); err != nil {
+			return service.Response{}, fmt.Errorf("the result of export %s: %w", id, err)
+		}
 		header := http.Header{"Content-Type": {"text/csv; charset=utf-8; header=present"}, "Content-Disposition": {`attachment; filename="orders.csv"`}}
-		return service.Response{Header: header, Stream: func(w http.ResponseWriter) error { return writeParts(r.Context(), pools, of, id, w) }}, nil
+		return service.Response{Header: header, Stream: func(w http.ResponseWriter) error { return writeParts(r.Context(), pools, of, id, file.Parts, w) }}, nil
 	}
 }
 
-func writeParts(ctx context.Context, pools *scope.Pools, of scope.Tenant, id string, w io.Writer) error {
-	for part := 1; ; part++ {
+func writeParts(ctx context.Context, pools *scope.Pools, of scope.Tenant, id string, parts int, w io.Writer) error {
+	for part := 1; part <= parts; part++ {
 		var body string
 		err := pools.Tx(ctx, of, func(ctx context.Context, tx scope.Tx) (err error) {
 			body, err = jobs.Output(ctx, tx, id, part)
 			return err
 		})
-		if errors.Is(err, tenant.ErrNotFound) {
-			return nil
-		}
 		if err != nil && part > 1 {
 			panic(http.ErrAbortHandler) // whoever has the beginning must see that it isn't all
 		}
@@ -151,4 +153,5 @@ func writeParts(ctx context.Context, pools *scope.Pools, of scope.Tenant, id str
 			return fmt.Errorf("send part %d: %w", part, err)
 		}
 	}
+	return nil
 }
