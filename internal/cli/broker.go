@@ -2,18 +2,19 @@ package cli
 
 import (
 	"context"
+	"log/slog"
 
 	"tenantctl/internal/local"
 	"tenantctl/internal/platform/bus"
 )
 
 // Bus opens the broker that tenants.yaml names, or the local stack's, which is started if need be.
-func (f *Factory) Bus(ctx context.Context) (*bus.Broker, error) {
+func (f *Factory) Bus(ctx context.Context, log *slog.Logger) (*bus.Broker, error) {
 	file, err := f.Config()
 	if err != nil {
 		return nil, err
 	}
-	opts := bus.Options{CAFile: file.BrokerCA(), Namespace: file.BrokerNamespace(), Log: f.Log()}
+	opts := bus.Options{CAFile: file.BrokerCA(), Namespace: file.BrokerNamespace(), Log: log}
 	if reference, given := file.Broker(); given {
 		opts.URL, err = f.resolve(reference)
 	} else {

@@ -130,7 +130,7 @@ func newCmdDLQPurge(f *Factory, runF func(context.Context, *dlqOptions) error) *
 
 // parked reads the messages that are meant.
 func (o *dlqOptions) parked(ctx context.Context) (*bus.Broker, []bus.Parked, error) {
-	broker, err := o.Factory.Bus(ctx)
+	broker, err := o.Factory.Bus(ctx, o.Factory.Log())
 	if err != nil {
 		return nil, nil, err
 	}

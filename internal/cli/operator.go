@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"tenantctl/internal/operator"
 	"tenantctl/internal/operator/api"
 	"tenantctl/internal/registry"
+	"tenantctl/internal/telemetry/logs"
 	"tenantctl/internal/tenant"
 )
 
@@ -111,7 +113,8 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 	if err != nil {
 		return err
 	}
-	sinks, err := opts.sinks()
+	log := f.serviceLog("operator").With(logs.KeyService, operatorService)
+	sinks, err := opts.sinks(log)
 	if err != nil {
 		return err
 	}
@@ -126,7 +129,7 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 		},
 		Open:    f.workshop(records, opts.Workers),
 		Workers: opts.Workers, Moves: opts.Moves, Resync: opts.Resync, Heal: opts.Heal, RemovalShare: opts.RemovalShare,
-		DiffersAfter: opts.DiffersAfter, Sinks: sinks, Actor: "operator of " + f.actor(), Log: f.Log(),
+		DiffersAfter: opts.DiffersAfter, Sinks: sinks, Actor: "operator of " + f.actor(), Log: log,
 	})
 	if err != nil {
 		return err
@@ -136,7 +139,7 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 	defer stop()
 	group, running := errgroup.WithContext(running)
 	if opts.Listen != "" {
-		answer, err := opts.api(running, o, records)
+		answer, err := opts.api(running, o, records, log)
 		if err != nil {
 			return err
 		}
@@ -150,8 +153,8 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 }
 
 // api opens the address of the status API and gives what answers there.
-func (o *operatorOptions) api(ctx context.Context, op *operator.Operator, records *registry.Registry) (func() error, error) {
-	s, err := api.New(ctx, api.Options{Build: thisBuild().Version, Operator: op, Records: records, TokenFile: o.TokenFile, Log: o.Factory.Log()})
+func (o *operatorOptions) api(ctx context.Context, op *operator.Operator, records *registry.Registry, log *slog.Logger) (func() error, error) {
+	s, err := api.New(ctx, api.Options{Build: thisBuild().Version, Operator: op, Records: records, TokenFile: o.TokenFile, Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -20,7 +21,7 @@ const (
 )
 
 // sinks are where the operator's events go.
-func (o *operatorOptions) sinks() ([]operator.Sink, error) {
+func (o *operatorOptions) sinks(log *slog.Logger) ([]operator.Sink, error) {
 	var sinks []operator.Sink
 	file, err := o.Factory.Config()
 	if err == nil { // a file that can't be read yet is the operator's to tell
@@ -29,7 +30,7 @@ func (o *operatorOptions) sinks() ([]operator.Sink, error) {
 			if err != nil {
 				return nil, fmt.Errorf("broker: %w", err)
 			}
-			broker, err := bus.Open(bus.Options{URL: address, Log: o.Factory.Log()})
+			broker, err := bus.Open(bus.Options{URL: address, Log: log})
 			if err != nil {
 				return nil, err
 			}

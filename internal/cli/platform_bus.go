@@ -54,7 +54,7 @@ func (p *platform) openBus(ctx context.Context, services []string) error {
 	if err != nil || !hasBuiltin(file, bus.Service) || !slices.ContainsFunc(services, func(name string) bool { return slices.Contains(publishers, name) }) {
 		return err
 	}
-	if p.broker, err = p.f.Bus(ctx); err != nil {
+	if p.broker, err = p.f.Bus(ctx, p.logOf(bus.Service)); err != nil {
 		return err
 	}
 	p.busMetrics = bus.NewMetrics()

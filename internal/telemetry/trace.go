@@ -55,12 +55,10 @@ func Start(ctx context.Context, kind Kind, name string, attributes ...slog.Attr)
 func start(ctx context.Context, tracer trace.Tracer, kind Kind, name string, attributes []slog.Attr) (context.Context, Span) {
 	ctx, span := tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKind(kind)))
 	s := Span{span}
-	if span.IsRecording() {
-		if who := tenantOf(ctx); who != "" {
-			s.Set(slog.String(tenantKey, who))
-		}
-		s.Set(attributes...)
+	if who := tenantOf(ctx); who != "" && span.IsRecording() {
+		attributes = append([]slog.Attr{slog.String(tenantKey, who)}, attributes...) // the caller's list is shared
 	}
+	s.Set(attributes...)
 	return ctx, s
 }
 
@@ -84,9 +82,11 @@ func (s Span) Set(attributes ...slog.Attr) {
 	if !s.span.IsRecording() {
 		return
 	}
-	for _, a := range attributes {
-		s.span.SetAttributes(attributeOf(a))
+	list := make([]attribute.KeyValue, len(attributes))
+	for i, a := range attributes {
+		list[i] = attributeOf(a)
 	}
+	s.span.SetAttributes(list...) // each call takes the span's lock
 }
 
 func attributeOf(a slog.Attr) attribute.KeyValue {

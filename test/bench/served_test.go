@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,6 +116,9 @@ func (p *product) serveAll() (url string, pid int, end func()) {
 	go func() {
 		defer close(read)
 		for lines.Scan() {
+			if strings.HasPrefix(lines.Text(), "{") && !strings.Contains(lines.Text(), `"level":"ERROR"`) {
+				continue // a line of its log
+			}
 			_, _ = fmt.Fprintln(os.Stderr, lines.Text())
 		}
 	}()

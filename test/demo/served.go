@@ -127,15 +127,18 @@ func (s *stage) serve(ctx context.Context, args ...string) (url string, end func
 		defer close(read)
 		logged := 0
 		for lines := bufio.NewScanner(messages); lines.Scan(); {
-			if strings.HasPrefix(lines.Text(), "time=") {
-				logged++
+			if strings.HasPrefix(lines.Text(), "{") { // a line of its log
+				if strings.Contains(lines.Text(), `"level":"INFO"`) {
+					continue
+				}
+				if logged++; logged == mostLogged+1 {
+					fmt.Println("  … and more of the kind")
+				}
+				if logged > mostLogged {
+					continue
+				}
 			}
-			switch {
-			case logged <= mostLogged || !strings.HasPrefix(lines.Text(), "time="):
-				fmt.Println("  " + lines.Text())
-			case logged == mostLogged+1:
-				fmt.Println("  … and more of the kind")
-			}
+			fmt.Println("  " + lines.Text())
 			if found := servedAt.FindStringSubmatch(lines.Text()); found != nil {
 				address <- found[1]
 			}

@@ -234,7 +234,9 @@ func TestAlertsAndDashboardsNameWhatIsThere(t *testing.T) {
 	run(t, s.command("operator", "--listen", operator))
 	waitFor(t, "http://"+operator+"/readyz")
 	addresses := map[string]string{"gateway": gateway, "operator": operator}
-	var running struct{ Items []struct{ Service, URL string } }
+	var running struct {
+		Items []struct{ Service, URL string }
+	}
 	require.NoError(t, json.Unmarshal([]byte(s.tenantctl("", "services", "-o", "json")), &running))
 	for _, item := range running.Items {
 		if item.Service != "gateway" && item.Service != "operator" {
@@ -271,7 +273,9 @@ func TestAlertsAndDashboardsNameWhatIsThere(t *testing.T) {
 	require.Zero(t, p.query(`up == 0`))
 	var evaluated struct {
 		Data struct {
-			Groups []struct{ Rules []struct{ Name, Health, LastError, State string } }
+			Groups []struct {
+				Rules []struct{ Name, Health, LastError, State string }
+			}
 		}
 	}
 	require.Eventually(t, func() bool {

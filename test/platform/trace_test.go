@@ -88,9 +88,15 @@ func TestATraceLeadsFromTheClickToTheMail(t *testing.T) {
 	}
 
 	path := []step{
-		{"gateway", "POST"}, {"core", "POST /v1/orders"}, {"core", "create order.placed"}, {"bus", "send order.placed"},
-		{"notifications", "process order.placed"}, {"notifications", "create mail.ready"}, {"bus", "send mail.ready"},
-		{"notifications", "process mail.ready"}, {"notifications", "send mail"},
+		{"gateway", "POST"},
+		{"core", "POST /v1/orders"},
+		{"core", "create order.placed"},
+		{"bus", "send order.placed"},
+		{"notifications", "process order.placed"},
+		{"notifications", "create mail.ready"},
+		{"bus", "send mail.ready"},
+		{"notifications", "process mail.ready"},
+		{"notifications", "send mail"},
 	}
 	var seen []step
 	require.Eventually(t, func() bool {
@@ -111,8 +117,11 @@ func TestATraceLeadsFromTheClickToTheMail(t *testing.T) {
 	}
 
 	require.Equal(t, []step{
-		{"bus", "event sent order.placed"}, {"notifications", "message handled order.placed"}, {"bus", "event sent mail.ready"},
-		{"notifications", "mail sent"}, {"notifications", "message handled mail.ready"},
+		{"bus", "event sent order.placed"},
+		{"notifications", "message handled order.placed"},
+		{"bus", "event sent mail.ready"},
+		{"notifications", "mail sent"},
+		{"notifications", "message handled mail.ready"},
 	}, s.linesAfter(trace, 2))
 	requireEveryLineToSayWhose(t, filepath.Join(s.dir, "kept", "serve-1.log"))
 }

@@ -85,7 +85,7 @@ func (g *Gateway) serve(raw http.ResponseWriter, r *http.Request) {
 	if wait, ok := g.rate.Allow(t.Name, t.Limits.RequestsPerSecond); !ok {
 		p := service.Refuse(http.StatusTooManyRequests, "rate-limited", "this tenant may make %d requests a second", t.Limits.RequestsPerSecond)
 		p.RetryAfter = wait
-		g.reject(x, p)
+		g.reject(x, p) //nolint:contextcheck // the same
 		return
 	}
 	g.pass(x) //nolint:contextcheck // its request carries it
