@@ -94,6 +94,8 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return a, a.polled(msg)
 	case askAgain:
 		return a, a.again(msg)
+	case notStopped:
+		a.say("no shell could bring it back: it isn't suspended")
 	case planned:
 		a.planned(msg)
 	case began:

@@ -32,7 +32,8 @@ func Run(ctx context.Context, o Options, t Terminal) error {
 	}
 	o.Within = func(d time.Duration) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, d) }
 	program := tea.NewProgram(newApp(o), tea.WithContext(ctx), tea.WithInput(t.In), tea.WithOutput(t.Out), tea.WithEnvironment(t.Environ),
-		tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
+		tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond), tea.WithFilter(keepRunning))
+	defer redrawWhenContinued(program)()
 	_, err := program.Run()
 	switch {
 	case errors.Is(err, tea.ErrProgramPanic):

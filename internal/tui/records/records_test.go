@@ -206,13 +206,17 @@ http_request_duration_seconds_count{route="/a"} %d
 `, 3*n, n, 2*n, 4*n, 4*n, 4*n)
 	}))
 	defer server.Close()
-	for _, s := range []registry.RunningService{{ID: "core-1", Service: "core", URL: server.URL}, {ID: "users-1", Service: "users", URL: "http://127.0.0.1:1"}} {
+	declined := 0
+	declining := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { declined++; http.NotFound(w, r) }))
+	defer declining.Close()
+	for _, s := range []registry.RunningService{{ID: "core-1", Service: "core", URL: server.URL}, {ID: "users-1", Service: "users", URL: declining.URL}} {
 		require.NoError(t, b.registry.ServiceSeen(t.Context(), s))
 	}
 	first, err := b.source.Services(t.Context())
 	require.NoError(t, err)
 	require.Nil(t, first[0].Traffic, "one look tells nothing")
 	require.NotEmpty(t, first[1].Why)
+	require.Equal(t, 1, declined)
 	require.Eventually(t, func() bool {
 		again, err := b.source.Services(t.Context())
 		require.NoError(t, err)
@@ -223,8 +227,10 @@ http_request_duration_seconds_count{route="/a"} %d
 		require.InDelta(t, 0.25, got.Errors, 0.001)
 		require.Equal(t, 490*time.Millisecond, got.P99.Truncate(time.Millisecond), "all of them fell between 0.01 s and 0.5 s")
 		require.InDelta(t, 400/got.Span.Seconds(), got.Rate, 0.1)
+		require.Contains(t, again[1].Why, "404 Not Found")
 		return true
 	}, 10*time.Second, 200*time.Millisecond)
+	require.Equal(t, 1, declined, "who declines isn't asked over and over: each time is a line in its log")
 }
 
 // BenchmarkFirstFrame is from nothing to a frame of 10,000 recorded tenants: to connect, to read, to draw.

@@ -17,6 +17,13 @@ type traffic struct {
 	reader *scrape.Reader
 	before map[string]counts // by the process' id
 	shown  map[string]tui.Traffic
+	silent map[string]silence
+}
+
+// silence is a process that didn't tell. It is asked again after a while: what it declines stands in its log.
+type silence struct {
+	until time.Time
+	why   string
 }
 
 // counts are a process' counters at a moment.
@@ -28,11 +35,12 @@ type counts struct {
 const (
 	metricsTimeout = 2 * time.Second
 	metricsEvery   = 2 * time.Second
+	silentFor      = 20 * time.Second
 	metricsAtOnce  = 8
 )
 
 func newTraffic(transport http.RoundTripper) traffic {
-	return traffic{reader: scrape.NewReader(transport, metricsTimeout), before: map[string]counts{}, shown: map[string]tui.Traffic{}}
+	return traffic{reader: scrape.NewReader(transport, metricsTimeout), before: map[string]counts{}, shown: map[string]tui.Traffic{}, silent: map[string]silence{}}
 }
 
 // Services implements tui.Source.
@@ -51,6 +59,10 @@ func (s *Source) Services(ctx context.Context) ([]tui.Service, error) {
 	group.SetLimit(metricsAtOnce)
 	for i, process := range running {
 		services[i].RunningService = process
+		if quiet := s.traffic.silent[process.ID]; time.Now().Before(quiet.until) {
+			services[i].Why = quiet.why
+			continue
+		}
 		if time.Since(s.traffic.before[process.ID].at) < metricsEvery {
 			continue
 		}
@@ -64,6 +76,9 @@ func (s *Source) Services(ctx context.Context) ([]tui.Service, error) {
 	}
 	_ = group.Wait() // none gives an error
 	for i := range services {
+		if id, why := services[i].ID, services[i].Why; why != "" && time.Now().After(s.traffic.silent[id].until) {
+			s.traffic.silent[id] = silence{time.Now().Add(silentFor), why}
+		}
 		s.traffic.add(&services[i], read[i])
 	}
 	return services, nil
