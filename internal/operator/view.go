@@ -122,7 +122,7 @@ func (v *view) due() scanned {
 			v.unsettled["settled"]++
 		case v.open(t, task, &found):
 			v.unsettled["due"]++
-			if task == TaskTenant && t.Status == nil {
+			if task == TaskTenant && v.isNew(t) {
 				newcomers[t.Spec.Instance] = append(newcomers[t.Spec.Instance], t.Name)
 				continue
 			}
@@ -177,13 +177,31 @@ func (v *view) task(t reconcile.Tenant) Task {
 		return TaskRemove
 	case plan.Moves() && plan.To == tenant.Archived:
 		return TaskRemove
-	case plan.Pending():
+	case plan.Pending(), v.unfinished(t):
 		return TaskTenant
 	case v.moves(t):
 		return TaskMove
 	}
 	return ""
 }
+
+// unfinished tells of a tenant that is recorded, but whose making failed or ended in the middle: it is recorded before it
+// is made. One with an operation under way is that operation's.
+func (v *view) unfinished(t reconcile.Tenant) bool {
+	if t.Status == nil || t.Operation() != nil || t.Desired() == tenant.Archived {
+		return false
+	}
+	if r, known := v.records[key{t.Name, TaskTenant}]; known && r.Declared == v.declared(t, TaskTenant) {
+		return r.Result == Failed || r.Result == Waiting
+	}
+	return slices.ContainsFunc(t.Spec.Services, func(service string) bool {
+		_, stands := t.Status.Versions[service]
+		return !stands
+	})
+}
+
+// isNew tells of a tenant that is to be made.
+func (v *view) isNew(t reconcile.Tenant) bool { return t.Status == nil || v.unfinished(t) }
 
 // behind tells whether a rollout would bring a tenant forward.
 func (v *view) behind(t reconcile.Tenant) bool {

@@ -73,7 +73,7 @@ func (o *Operator) welcomeShare(ctx context.Context, s share) error {
 		return err
 	}
 	newcomers := slices.DeleteFunc(v.fleet, func(t reconcile.Tenant) bool {
-		return t.Status != nil || t.Spec.Instance != s.Instance || v.paused[t.Name] || v.task(t) != TaskTenant || !v.open(t, TaskTenant, &scanned{})
+		return !v.isNew(t) || t.Spec.Instance != s.Instance || v.paused[t.Name] || v.task(t) != TaskTenant || !v.open(t, TaskTenant, &scanned{})
 	})
 	if len(newcomers) == 0 {
 		return nil

@@ -57,6 +57,20 @@ func TestManyNewTenants(t *testing.T) {
 	require.Equal(t, many, b.count("tenant.provisioned"), "each was made once")
 }
 
+// Whoever dies in the middle of making a tenant leaves it recorded and not made. It is made, although its record looks right.
+func TestATenantThatIsOnlyRecordedIsMade(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.NoError(t, b.Records.UpsertTenant(t.Context(), b.Spec("a"), "ann"))
+	b.declare("  a: {}\n")
+	o, _ := b.run(b.options(&shop{}))
+	b.eventually("made", func() bool { return b.count("tenant.provisioned") == 1 })
+	b.eventually("settled", func() bool {
+		records, err := o.Store.Records(t.Context(), "a")
+		return err == nil && records[key{"a", TaskTenant}].Result == Settled
+	})
+}
+
 func (b *bench) count(kind string) int {
 	events, err := b.Records.Events(b.t.Context(), 0, registry.EventFilter{Types: []string{kind}, Limit: 1000})
 	require.NoError(b.t, err)
