@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantctl/internal/operation/pause"
+	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
@@ -90,7 +91,9 @@ type relaying struct {
 }
 
 func (r *Relay) session(ctx context.Context, up func()) error {
-	pool, err := r.open(ctx)
+	pool, err := scope.OpenShared(ctx, scope.SharedOptions{
+		What: "bus", Instance: r.Instance, DSN: r.DSN, Application: "tenantctl/bus", Conns: relayConns, Mode: pgx.QueryExecModeExec,
+	})
 	if err != nil {
 		return err
 	}
@@ -125,25 +128,6 @@ func (r *Relay) session(ctx context.Context, up func()) error {
 		case <-time.After(at.pause()):
 		}
 	}
-}
-
-func (r *Relay) open(ctx context.Context) (*pgxpool.Pool, error) {
-	dsn, err := r.DSN(ctx)
-	if err != nil {
-		return nil, err
-	}
-	config, err := pgxpool.ParseConfig(dsn)
-	if err != nil {
-		return nil, fmt.Errorf("connection string of the bus on %s isn't valid", r.Instance) // the parser's text may quote the password
-	}
-	config.MaxConns = relayConns
-	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
-	config.ConnConfig.RuntimeParams = map[string]string{"application_name": "tenantctl/bus"}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("open the outbox of %s: %w", r.Instance, err)
-	}
-	return pool, nil
 }
 
 // prepare makes what the relay needs on the broker. Where its own queue isn't there the broker is new, or has lost what it had:

@@ -111,7 +111,7 @@ type Worker struct {
 	crowded atomic.Bool   // jobs wait for a slot, as far as was seen
 	looked  time.Time     // when that was
 	freed   chan struct{} // a slot is free
-	todo    chan *running // what was taken, in its order
+	todo    chan func()   // attempts at what was taken, in its order
 	running sync.WaitGroup
 
 	mutex sync.Mutex
@@ -124,8 +124,7 @@ type Worker struct {
 type running struct {
 	claimed
 	kind   Kind
-	ctx    context.Context // of the attempt: lease and cancellation count from when it was taken
-	cancel context.CancelCauseFunc
+	cancel context.CancelCauseFunc // of the attempt: lease and cancellation count from when it was taken
 }
 
 // NewWorker makes a worker.
@@ -138,7 +137,7 @@ func NewWorker(opts Options) (*Worker, error) {
 		}
 		kinds[k.Name] = k
 	}
-	return &Worker{Options: opts, kinds: kinds, freed: make(chan struct{}, 1), todo: make(chan *running, 2*opts.Slots), usual: brief, tasks: map[string]*running{}}, nil
+	return &Worker{Options: opts, kinds: kinds, freed: make(chan struct{}, 1), todo: make(chan func(), 2*opts.Slots), usual: brief, tasks: map[string]*running{}}, nil
 }
 
 // Run works until ctx ends; then jobs that run may finish for a while, and what doesn't goes back to the queue. A server that is
@@ -168,7 +167,9 @@ func (w *Worker) Run(ctx context.Context) {
 // reach opens the queue, however long it takes to learn how; nil where ctx ends before.
 func (w *Worker) reach(ctx context.Context) *pgxpool.Pool {
 	for {
-		pool, err := w.open(ctx)
+		pool, err := scope.OpenShared(ctx, scope.SharedOptions{
+			What: "jobs", Instance: w.Instance, DSN: w.DSN, Application: "tenantctl/jobs/" + w.Queue, Conns: workerConns, Mode: pgx.QueryExecModeCacheStatement,
+		})
 		if err == nil {
 			return pool
 		}
@@ -182,36 +183,6 @@ func (w *Worker) reach(ctx context.Context) *pgxpool.Pool {
 		case <-time.After(reachEvery):
 		}
 	}
-}
-
-func (w *Worker) open(ctx context.Context) (*pgxpool.Pool, error) {
-	dsn, err := w.DSN(ctx)
-	if err != nil {
-		return nil, err
-	}
-	config, err := pgxpool.ParseConfig(dsn)
-	if err != nil {
-		return nil, fmt.Errorf("connection string of the jobs on %s isn't valid", w.Instance) // the parser's text may quote the password
-	}
-	config.MaxConns = workerConns
-	config.ConnConfig.RuntimeParams["application_name"] = "tenantctl/jobs/" + w.Queue
-	config.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) error {
-		dsn, err := w.DSN(ctx)
-		if err != nil {
-			return err
-		}
-		now, err := pgx.ParseConfig(dsn)
-		if err != nil {
-			return fmt.Errorf("connection string of the jobs on %s isn't valid", w.Instance)
-		}
-		c.Password = now.Password
-		return nil
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("open the jobs of %s: %w", w.Instance, err)
-	}
-	return pool, nil
 }
 
 // loop takes jobs while there are slots.
@@ -312,26 +283,31 @@ func (w *Worker) room() wanted {
 func (w *Worker) start(work context.Context, c claimed) {
 	w.Metrics.began(w.Queue, c)
 	ctx, cancel := context.WithCancelCause(work)
-	task := &running{claimed: c, kind: w.kinds[c.Kind], ctx: ctx, cancel: cancel}
+	task := &running{claimed: c, kind: w.kinds[c.Kind], cancel: cancel}
 	w.mutex.Lock()
 	w.tasks[c.ID] = task
 	w.mutex.Unlock()
-	w.todo <- task
+	w.todo <- func() { w.work(ctx, task) }
 }
 
 // slot does one job after the other, until there are no more.
 func (w *Worker) slot() {
-	for task := range w.todo {
-		timeout := task.kind.Timeout
-		if timeout == 0 {
-			timeout = defaultTimeout
-		}
-		ctx, stop := context.WithTimeout(task.ctx, timeout)
-		w.do(ctx, task.kind, task.claimed)
-		stop()
-		task.cancel(nil)
-		w.release(task.ID)
+	for attempt := range w.todo {
+		attempt()
 	}
+}
+
+// work does a job, in the time that it may take.
+func (w *Worker) work(ctx context.Context, task *running) {
+	timeout := task.kind.Timeout
+	if timeout == 0 {
+		timeout = defaultTimeout
+	}
+	ctx, stop := context.WithTimeout(ctx, timeout)
+	defer stop()
+	w.do(ctx, task.kind, task.claimed)
+	task.cancel(nil)
+	w.release(task.ID)
 }
 
 // took remembers how long attempts take.
