@@ -31,9 +31,10 @@ func Run(ctx context.Context, o Options, t Terminal) error {
 		o.Copy = func(text string) { _, _ = osc52.New(text).WriteTo(t.Out) } // a terminal that can't has no clipboard
 	}
 	o.Within = func(d time.Duration) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, d) }
+	stops := &suspension{}
 	program := tea.NewProgram(newApp(o), tea.WithContext(ctx), tea.WithInput(t.In), tea.WithOutput(t.Out), tea.WithEnvironment(t.Environ),
-		tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond), tea.WithFilter(keepRunning))
-	defer redrawWhenContinued(program)()
+		tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond), tea.WithFilter(stops.filter))
+	defer stops.follow(program)()
 	_, err := program.Run()
 	switch {
 	case errors.Is(err, tea.ErrProgramPanic):

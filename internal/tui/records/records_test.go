@@ -117,7 +117,8 @@ func TestEverythingOfATenant(t *testing.T) {
 	differs, err := b.source.Tenant(ctx, "client-b")
 	require.NoError(t, err)
 	require.Equal(t, []tui.Difference{
-		{What: "ring", Declared: "general", Recorded: "canary"}, {What: "services", Declared: "core"},
+		{What: "ring", Declared: "general", Recorded: "canary"},
+		{What: "services", Declared: "core"},
 		{What: "limits", Declared: "statements 30s, 200 requests/s, 4 jobs at once, weight 1", Recorded: "statements 30s, 200 requests/s, 9 jobs at once, weight 1"},
 	}, differs.Differs)
 }
