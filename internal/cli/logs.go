@@ -92,6 +92,9 @@ func (o *logsOptions) check(cmd *cobra.Command, args []string) error {
 	if _, err := o.level(); err != nil {
 		return usageError(cmd, "one of debug, info, warn, error", "--level: %q is none", o.Level)
 	}
+	if cmd.Flags().Changed("limit") && slices.Contains(o.Files, "-") {
+		return usageError(cmd, "put `tail` before the pipe", "--limit: what is piped in is shown as it comes")
+	}
 	if o.Since < 0 || o.Limit < 0 {
 		return usageError(cmd, "", "--since and --limit can't be less than 0")
 	}

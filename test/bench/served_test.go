@@ -43,13 +43,7 @@ func BenchmarkServeAll(b *testing.B) {
 		p.file("tenants.yaml", fmt.Sprintf("version: 1\ninstances: { shared-1: { dsn: \"${SHARED_1_DSN}\", rolePrefix: %s } }\n", localtest.PrefixOn(b, p.target))+declared)
 		p.tenantctl("", target, "provision", "--all")
 		url, pid, end := p.serveAll()
-		keys, err := token.OpenKeyring(p.dir+"/.tenantctl/keys", token.KeyringOptions{})
-		require.NoError(b, err)
-		tokens := make([]string, count)
-		for i := range tokens {
-			tokens[i], err = keys.Sign(token.Claims{Tenant: tenant.Name(fmt.Sprintf("t%d", i)), Subject: "1", Use: token.Access, Permissions: []string{"*"}, Expires: time.Now().Add(time.Hour)})
-			require.NoError(b, err)
-		}
+		tokens := p.tokens(count)
 		before := residentAnonymous(b, pid)
 		first := p.request(url, tokens, count)
 		met := residentAnonymous(b, pid)
@@ -62,6 +56,19 @@ func BenchmarkServeAll(b *testing.B) {
 		end()
 		drop()
 	}
+}
+
+// tokens are those of users of t0, t1 and so on, who may do anything.
+func (p *product) tokens(count int) []string {
+	p.b.Helper()
+	keys, err := token.OpenKeyring(p.dir+"/.tenantctl/keys", token.KeyringOptions{})
+	require.NoError(p.b, err)
+	tokens := make([]string, count)
+	for i := range tokens {
+		tokens[i], err = keys.Sign(token.Claims{Tenant: tenant.Name(fmt.Sprintf("t%d", i)), Subject: "1", Use: token.Access, Permissions: []string{"*"}, Expires: time.Now().Add(time.Hour)})
+		require.NoError(p.b, err)
+	}
+	return tokens
 }
 
 // request lists customers of the tenants in turn.

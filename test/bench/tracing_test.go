@@ -13,8 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tenantctl/internal/local/localtest"
-	"tenantctl/internal/platform/token"
-	"tenantctl/internal/tenant"
 )
 
 const (
@@ -46,13 +44,7 @@ func BenchmarkTracing(b *testing.B) {
 		off, _, endOff := p.serveAll()
 		p.env = append(p.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL)
 		on, _, endOn := p.serveAll()
-		keys, err := token.OpenKeyring(p.dir+"/.tenantctl/keys", token.KeyringOptions{})
-		require.NoError(b, err)
-		tokens := make([]string, tracedTenants)
-		for i := range tokens {
-			tokens[i], err = keys.Sign(token.Claims{Tenant: tenant.Name(fmt.Sprintf("t%d", i)), Subject: "1", Use: token.Access, Permissions: []string{"*"}, Expires: time.Now().Add(time.Hour)})
-			require.NoError(b, err)
-		}
+		tokens := p.tokens(tracedTenants)
 		requests := scaled(b, tracedRequests)
 		took := map[string][]time.Duration{}
 		sides := []struct{ name, url string }{{"off", off}, {"on", on}}
