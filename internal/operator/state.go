@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantctl/internal/operator/reconcile"
+	"tenantctl/internal/postgres"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
 )
@@ -25,9 +26,9 @@ type State struct {
 
 // ReadStore is OpenStore for commands that only read. There being no records yet is tenant.ErrNotFound.
 func ReadStore(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
-	var there bool
-	if err := pool.QueryRow(ctx, `select to_regclass('tenantctl_operator.sink') is not null`).Scan(&there); err != nil {
-		return nil, fmt.Errorf("look for the operators' records: %w", err)
+	there, err := postgres.HasRecords(ctx, pool, "operators", "tenantctl_operator.sink")
+	if err != nil {
+		return nil, err
 	}
 	if !there {
 		return nil, tenant.WithHint(fmt.Errorf("no operator has run yet: %w", tenant.ErrNotFound), "`tenantctl operator` starts one")

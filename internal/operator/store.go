@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,15 +26,8 @@ type Store struct {
 
 // OpenStore brings the records' schema to this program's version. The pool stays the caller's.
 func OpenStore(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
-	files, err := fs.Sub(migrations, "sql/migrations")
-	if err != nil {
-		return nil, fmt.Errorf("read the embedded migrations: %w", err)
-	}
-	err = pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
-		return postgres.MigrateSchema(ctx, conn.Conn(), schema, files)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open the records of operators: %w", err)
+	if err := postgres.OpenRecords(ctx, pool, "operators", schema, migrations, "sql/migrations"); err != nil {
+		return nil, err
 	}
 	return &Store{pool: pool}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"sort"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // MigrateSchema brings one of the program's own schemas to the newest of the files given ("001_name.sql", plain SQL, applied in
@@ -117,4 +118,25 @@ func recordedFiles(ctx context.Context, db Querier, schema string) (map[string]b
 		applied[name] = true
 	}
 	return applied, nil
+}
+
+// OpenRecords is MigrateSchema for a room that keeps records of its own: on a connection of a pool, by the files of a folder. What
+// names the records in errors.
+func OpenRecords(ctx context.Context, pool *pgxpool.Pool, what, schema string, files fs.FS, folder string) error {
+	files, err := fs.Sub(files, folder)
+	if err == nil {
+		err = pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return MigrateSchema(ctx, conn.Conn(), schema, files) })
+	}
+	if err != nil {
+		return fmt.Errorf("open the records of %s: %w", what, err)
+	}
+	return nil
+}
+
+// HasRecords tells whether a room's records were opened by a program that knew the table. It changes nothing.
+func HasRecords(ctx context.Context, pool *pgxpool.Pool, what, table string) (there bool, err error) {
+	if err := pool.QueryRow(ctx, `select to_regclass($1) is not null`, table).Scan(&there); err != nil {
+		return false, fmt.Errorf("look for the records of %s: %w", what, err)
+	}
+	return there, nil
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,24 +27,17 @@ type Store struct {
 
 // OpenStore brings the records' schema to this program's version. The pool stays the caller's.
 func OpenStore(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
-	files, err := fs.Sub(migrations, "sql/migrations")
-	if err != nil {
-		return nil, fmt.Errorf("read the embedded migrations: %w", err)
-	}
-	err = pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
-		return postgres.MigrateSchema(ctx, conn.Conn(), schema, files)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open the records of rollouts: %w", err)
+	if err := postgres.OpenRecords(ctx, pool, "rollouts", schema, migrations, "sql/migrations"); err != nil {
+		return nil, err
 	}
 	return &Store{pool: pool}, nil
 }
 
 // ReadStore is OpenStore for commands that only read: it changes nothing. There being no records yet is tenant.ErrNotFound.
 func ReadStore(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
-	var there bool
-	if err := pool.QueryRow(ctx, `select to_regclass('tenantctl_upgrade.judgement') is not null`).Scan(&there); err != nil {
-		return nil, fmt.Errorf("look for the records of rollouts: %w", err)
+	there, err := postgres.HasRecords(ctx, pool, "rollouts", "tenantctl_upgrade.judgement")
+	if err != nil {
+		return nil, err
 	}
 	if !there {
 		return nil, fmt.Errorf("there was no rollout yet: %w", tenant.ErrNotFound)
