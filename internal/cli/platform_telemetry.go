@@ -90,5 +90,8 @@ func (f *Factory) logsDir() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir + "-logs", nil
+	return logsBeside(dir), nil
 }
+
+// logsBeside is where the services of a project keep their lines unless tenants.yaml says otherwise. They go with its local stack.
+func logsBeside(stack string) string { return stack + "-logs" }

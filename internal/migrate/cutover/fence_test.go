@@ -2,6 +2,8 @@ package cutover_test
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,6 +69,39 @@ func TestFenceStopsEveryWay(t *testing.T) {
 	}
 	var count int
 	require.NoError(t, after.QueryRow(t.Context(), "select count(*) from plain").Scan(&count), "reads go on")
+}
+
+// A client that comes again at once is ended for what it began before the fence, and not for as long as it comes.
+func TestFenceLetsThoseWhoComeAgainBe(t *testing.T) {
+	t.Parallel()
+	dsn := localtest.Database(t)
+	require.NoError(t, postgres.Script(t.Context(), client(t, dsn), legacySchema))
+	ctx, stop := context.WithCancel(t.Context())
+	const clients = 8
+	var coming sync.WaitGroup
+	var sessions, ended atomic.Int64
+	for range clients {
+		coming.Go(func() {
+			for ctx.Err() == nil {
+				conn, err := pgx.Connect(ctx, dsn)
+				if err == nil {
+					sessions.Add(1)
+					_, err = conn.Exec(ctx, "select pg_sleep(60)")
+					_ = conn.Close(context.Background())
+				}
+				if postgres.Code(err) == "57P01" {
+					ended.Add(1)
+				}
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return sessions.Load() == clients }, time.Minute, time.Millisecond)
+	_, err := fence(dsn).Set(t.Context())
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return sessions.Load() >= 2*clients }, time.Minute, time.Millisecond)
+	stop()
+	coming.Wait()
+	require.EqualValues(t, clients, ended.Load())
 }
 
 func TestFenceGoesAsItCame(t *testing.T) {

@@ -17,9 +17,15 @@ const (
 	endPoll    = 20 * time.Millisecond
 )
 
-// endSessions ends every other client session of the database, so that none goes on that began before the fence.
+// endSessions ends every other client session of the database that began before now, so that none goes on that began before the
+// fence. Those of clients that come again live by it from their start: ending them, too, would end a busy client's reads for as long as
+// it comes.
 func endSessions(ctx context.Context, conn *pgx.Conn) error {
 	deadline := time.Now().Add(endTimeout)
+	var now time.Time // the server's
+	if err := conn.QueryRow(ctx, `select clock_timestamp()`).Scan(&now); err != nil {
+		return endError(err)
+	}
 	for {
 		var left []string
 		var sent bool
@@ -27,9 +33,10 @@ func endSessions(ctx context.Context, conn *pgx.Conn) error {
 		err := postgres.Each(ctx, conn, `select pg_terminate_backend(pid), pid || ' (' || coalesce(nullif(application_name, ''), 'unnamed') || ' as ' || coalesce(usename, '') || ')'
 			from pg_stat_activity
 			where datname = current_database() and pid <> pg_backend_pid() and usesysid is not null
-				and coalesce(backend_type, 'client backend') = 'client backend' -- hidden from those who may end it but not read it
+				-- Both are hidden from those who may end a session but not read of it.
+				and coalesce(backend_type, 'client backend') = 'client backend' and coalesce(backend_start, '-infinity') <= $1
 				and coalesce(application_name, '') not like 'tenantctl/%'`,
-			nil, []any{&sent, &who}, func() error { left = append(left, who); return nil })
+			[]any{now}, []any{&sent, &who}, func() error { left = append(left, who); return nil })
 		if err != nil {
 			return endError(err)
 		}

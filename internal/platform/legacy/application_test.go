@@ -1,12 +1,14 @@
 package legacy_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -153,6 +155,35 @@ func TestAWriteWithAKeyHappensOnce(t *testing.T) {
 	require.Equal(t, "2", text(t, m.conn, `select count(*)::text from "Customers"`))
 	m.ask(204, "DELETE", "/v1/customers/2", ann, "", "Idempotency-Key", "d")
 	require.Equal(t, "true", m.ask(204, "DELETE", "/v1/customers/2", ann, "", "Idempotency-Key", "d")["replayed"])
+}
+
+// A fence ends sessions until none is left that could write: also those that are only just beginning.
+func TestReadingGoesOnWhileSessionsAreEnded(t *testing.T) {
+	t.Parallel()
+	m := run(t, 7)
+	done, ended := make(chan struct{}), make(chan int)
+	go func() {
+		count := 0
+		defer func() { ended <- count }()
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			tag, err := m.conn.Exec(context.Background(), `select pg_terminate_backend(pid) from pg_stat_activity
+				where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()`)
+			if err != nil {
+				return
+			}
+			count += int(tag.RowsAffected())
+		}
+	}()
+	for range 300 {
+		m.ask(http.StatusOK, http.MethodGet, "/v1/customers?limit=1", m.as("client-x", "customers:read"), "")
+	}
+	close(done)
+	require.Greater(t, <-ended, 10)
 }
 
 func TestWhoMayComeIn(t *testing.T) {

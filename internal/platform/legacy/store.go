@@ -85,12 +85,18 @@ func rolledBack(ctx context.Context, conn *pgx.Conn, tx pgx.Tx) error {
 	return tx.Rollback(context.WithoutCancel(ctx))
 }
 
+// sessionEnded is the code of a session that an administrator ended.
+const sessionEnded = "57P01"
+
 // with lends a connection to do, and others after it while what was to begin couldn't because its connection had been ended.
 func (s *store) with(ctx context.Context, do func(*pgx.Conn) (begun bool, err error)) error {
 	for try := 0; ; try++ {
 		waiting, cancel := context.WithTimeout(ctx, acquireTime)
 		conn, err := s.Acquire(waiting)
 		cancel()
+		if postgres.Code(err) == sessionEnded && try <= maxConns {
+			continue // a fence met the session while it began
+		}
 		if err != nil {
 			return s.away(ctx, err)
 		}
