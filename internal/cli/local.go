@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -131,12 +130,9 @@ func runLocalDown(ctx context.Context, opts *localOptions) error {
 		return err
 	case opts.KeepData:
 		f.Tell("stopped; the data stay in %s", dir)
-		return nil
+	default:
+		f.Tell("stopped, and removed %s", dir)
 	}
-	if err := os.RemoveAll(logsBeside(dir)); err != nil {
-		return fmt.Errorf("remove the services' logs: %w", err)
-	}
-	f.Tell("stopped, and removed %s", dir)
 	return nil
 }
 

@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"tenantctl/internal/config"
+	"tenantctl/internal/local"
 	"tenantctl/internal/telemetry"
 	"tenantctl/internal/telemetry/logs"
 )
@@ -43,7 +45,7 @@ func (p *platform) logOf(service string) *slog.Logger { return p.log.With(logs.K
 // lost: no request fails for that.
 func (f *Factory) serviceLog(name string) *slog.Logger {
 	s, _ := f.Settings() // checked before any command runs
-	level := &slog.HandlerOptions{Level: s.Level}
+	level := &slog.HandlerOptions{Level: s.Level, ReplaceAttr: readable}
 	if !f.Streams.ErrTerminal {
 		return slog.New(telemetry.Handler(f.kept(name, slog.NewJSONHandler(f.Streams.Err, level), level)))
 	}
@@ -52,6 +54,14 @@ func (f *Factory) serviceLog(name string) *slog.Logger {
 		shown = &slog.HandlerOptions{Level: slog.LevelWarn}
 	}
 	return slog.New(telemetry.Handler(f.kept(name, slog.NewTextHandler(f.Streams.Err, shown), level)))
+}
+
+// readable writes durations as people say them, in JSON, too.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().Round(10 * time.Microsecond).String())
+	}
+	return a
 }
 
 // kept adds the file to what is shown. Where the folder is nobody's choice, doing without is better than not running.
@@ -90,8 +100,5 @@ func (f *Factory) logsDir() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return logsBeside(dir), nil
+	return local.LogsDir(dir), nil
 }
-
-// logsBeside is where the services of a project keep their lines unless tenants.yaml says otherwise. They go with its local stack.
-func logsBeside(stack string) string { return stack + "-logs" }

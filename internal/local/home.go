@@ -112,6 +112,9 @@ func removeHome(home string) error {
 	if err == nil {
 		err = os.RemoveAll(gone)
 	}
+	if err == nil {
+		err = os.RemoveAll(LogsDir(home))
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the local stack's files: %w", err)
 	}
@@ -120,3 +123,6 @@ func removeHome(home string) error {
 	}
 	return nil
 }
+
+// LogsDir is where a project's services keep their lines unless they are told otherwise: beside its servers, and gone with them.
+func LogsDir(home string) string { return home + "-logs" }

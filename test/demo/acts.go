@@ -100,6 +100,11 @@ and isn't lost.`,
 			playParked,
 		},
 		{
+			"From the click to the mail",
+			`The mail names its trace. What all services wrote of it, from Ann's order to the mail that was refused, parked and sent in the end:`,
+			playTrace,
+		},
+		{
 			"A version that breaks is stopped by itself",
 			`Version 7 of core renames a column that the service asks for. It goes to one canary first, while people of all shops look at their
 customers; then what the running services counted of it is compared with what they counted of the others.`,

@@ -402,7 +402,7 @@ func TestObserve(t *testing.T) {
 			for _, line := range []string{`gateway_requests_total{target="legacy"} 5`, "gateway_held 0", "gateway_hold_seconds_count 0", fmt.Sprintf("gateway_epoch %d", b.gateways[0].Directory.Epoch())} {
 				require.Contains(t, string(body), line+"\n")
 			}
-			require.NotContains(t, string(body), "client-x")
+			require.Contains(t, string(body), `http_tenant_requests_total{service="gateway",tenant="client-x"} 5`)
 		}
 	}
 	require.Equal(t, []string{"core"}, b.gateways[0].Version().Calls)
