@@ -2,6 +2,7 @@ package localtest
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -56,19 +57,30 @@ func releaseDatabase(t testing.TB, server *local.Postgres, name string) {
 	require.NoError(t, err)
 }
 
-// dropRoles drops the roles with a prefix and what they own.
+// dropRoles drops the roles with a prefix and what they own. What one of them granted to another goes with the one that granted it, so
+// that the other may have to wait for that.
 func dropRoles(t testing.TB, server *local.Postgres, prefix string) {
 	t.Helper()
 	if server.Ping(context.Background()) != nil {
 		return
 	}
-	ctx := context.Background()
 	conn := connect(t, server.DSN("postgres"))
-	defer func() { _ = conn.Close(ctx) }()
-	for _, role := range texts(t, conn, `select rolname from pg_roles where starts_with(rolname, `+postgres.Literal(prefix)+`)`) {
-		dropRole(t, server, role)
+	defer func() { _ = conn.Close(context.Background()) }()
+	var failed error
+	for range dropTries {
+		failed = nil
+		for _, role := range texts(t, conn, `select rolname from pg_roles where starts_with(rolname, `+postgres.Literal(prefix)+`)`) {
+			failed = errors.Join(failed, tryDropRole(t, server, conn, role))
+		}
+		if failed == nil {
+			return
+		}
 	}
+	require.NoError(t, failed)
 }
+
+// dropTries is how often roles that were granted something, and parallel tests, may be in the way of a drop.
+const dropTries = 5
 
 // dropRole drops a role; where databases still hold objects or grants of it, those go first.
 func dropRole(t testing.TB, server *local.Postgres, role string) {
@@ -76,23 +88,28 @@ func dropRole(t testing.TB, server *local.Postgres, role string) {
 	if server.Ping(context.Background()) != nil {
 		return
 	}
-	ctx := context.Background()
 	conn := connect(t, server.DSN("postgres"))
-	defer func() { _ = conn.Close(ctx) }()
-	drop := `drop role if exists ` + postgres.Ident(role)
-	_, err := conn.Exec(ctx, drop)
+	defer func() { _ = conn.Close(context.Background()) }()
+	var err error
 	for range dropTries {
-		if err == nil {
+		if err = tryDropRole(t, server, conn, role); err == nil {
 			return
 		}
-		dropOwned(t, server, role, texts(t, conn, `select datname from pg_database where datallowconn`))
-		_, err = conn.Exec(ctx, drop)
 	}
 	require.NoError(t, err)
 }
 
-// dropTries is how often parallel tests may be in the way of a drop.
-const dropTries = 5
+func tryDropRole(t testing.TB, server *local.Postgres, conn *pgx.Conn, role string) error {
+	t.Helper()
+	drop := `drop role if exists ` + postgres.Ident(role)
+	_, err := conn.Exec(context.Background(), drop)
+	if err == nil {
+		return nil
+	}
+	dropOwned(t, server, role, texts(t, conn, `select datname from pg_database where datallowconn`))
+	_, err = conn.Exec(context.Background(), drop)
+	return err
+}
 
 // dropOwned drops what a role owns and was granted. What a parallel test is in the way of stays.
 func dropOwned(t testing.TB, server *local.Postgres, role string, databases []string) {
