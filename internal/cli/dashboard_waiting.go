@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -100,8 +99,12 @@ func readQueues(ctx context.Context, conn *pgx.Conn, sql, instance, prefix strin
 			found = append(found, tui.Queue{Instance: instance, Name: name, Waiting: allWaiting, Running: allRunning, Oldest: spanOf(allOldest)})
 		}
 		if role != "" {
+			who, _, err := tenant.OfRole(prefix, role)
+			if err != nil {
+				who = tenant.Name(role) // it waits all the same
+			}
 			q := &found[len(found)-1]
-			q.Tenants = append(q.Tenants, tui.Waiter{Tenant: tenantOfRole(role, prefix), Waiting: waiting, Running: running, Oldest: spanOf(oldest), Dwell: spanOf(dwell)})
+			q.Tenants = append(q.Tenants, tui.Waiter{Tenant: who, Waiting: waiting, Running: running, Oldest: spanOf(oldest), Dwell: spanOf(dwell)})
 		}
 		return nil
 	})
@@ -109,12 +112,3 @@ func readQueues(ctx context.Context, conn *pgx.Conn, sql, instance, prefix strin
 }
 
 func spanOf(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
-
-// tenantOfRole is whose role it is, the other way round than tenant.Name.RoleFor.
-func tenantOfRole(role, prefix string) tenant.Name {
-	role = strings.TrimPrefix(role, prefix+"t_")
-	if i := strings.LastIndex(role, "__"); i >= 0 {
-		role = role[:i]
-	}
-	return tenant.Name(strings.ReplaceAll(role, "_", "-"))
-}

@@ -49,6 +49,17 @@ func (n Name) RoleFor(prefix, service string) (string, error) {
 	return role, nil
 }
 
+// OfRole reads the tenant and the service from the name of a role, as RoleFor makes it.
+func OfRole(prefix, role string) (n Name, service string, err error) {
+	rest, ours := strings.CutPrefix(role, prefix+"t_")
+	ident, service, whole := strings.Cut(rest, "__")
+	n, err = ParseName(strings.ReplaceAll(ident, "_", "-"))
+	if !ours || !whole || err != nil {
+		return "", "", fmt.Errorf("role %q is no tenant's", role)
+	}
+	return n, strings.ReplaceAll(service, "_", "-"), nil
+}
+
 // CheckIdentifier refuses a database name that is empty, would be cut by PostgreSQL or holds a NUL.
 func CheckIdentifier(s string) error {
 	switch {

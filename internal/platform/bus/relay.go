@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -289,7 +288,7 @@ type underWay struct {
 // whose it is.
 func (r *relaying) outgoing(ctx context.Context, e row) (outgoing, underWay) {
 	n := r.Broker.names
-	name, service, err := tenantOf(r.RolePrefix, e.Role)
+	name, service, err := tenant.OfRole(r.RolePrefix, e.Role)
 	var u underWay
 	u.ctx, u.span = r.Trace.Start(telemetry.FromParent(telemetry.WithTenant(ctx, string(name)), e.Traceparent), telemetry.Producer, "send "+e.Type,
 		messaging("send", n.events(), e.Type, e.ID)...)
@@ -309,15 +308,4 @@ func (r *relaying) outgoing(ctx context.Context, e row) (outgoing, underWay) {
 		m.Headers[key] = value
 	}
 	return outgoing{key: n.parking(), message: m}, u
-}
-
-// tenantOf reads the tenant and the service from the name of a role, as tenant.Name.RoleFor makes it.
-func tenantOf(prefix, role string) (tenant.Name, string, error) {
-	rest, ours := strings.CutPrefix(role, prefix+"t_")
-	ident, service, whole := strings.Cut(rest, "__")
-	name, err := tenant.ParseName(strings.ReplaceAll(ident, "_", "-"))
-	if !ours || !whole || err != nil {
-		return "", "", fmt.Errorf("role %q is no tenant's", role)
-	}
-	return name, strings.ReplaceAll(service, "_", "-"), nil
 }

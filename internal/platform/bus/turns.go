@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tenantctl/internal/tenant"
 )
 
 //go:embed sql/roles.sql
@@ -104,7 +106,7 @@ func (r *relaying) notHeld(ctx context.Context, tx pgx.Tx, roles []string) ([]st
 
 // sent notes that an event is under way.
 func (r *relaying) sent(e row) {
-	name, _, err := tenantOf(r.RolePrefix, e.Role)
+	name, _, err := tenant.OfRole(r.RolePrefix, e.Role)
 	if err != nil || r.Paced == nil || !r.Paced(name, e.Type) {
 		return
 	}
