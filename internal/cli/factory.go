@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -125,7 +126,9 @@ func (f *Factory) resolve(s config.Secret) (string, error) {
 func (f *Factory) keepSecret(dsn string) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	f.secrets = append(f.secrets, dsn)
+	if !slices.Contains(f.secrets, dsn) { // who runs for long asks often
+		f.secrets = append(f.secrets, dsn)
+	}
 }
 
 // mask hides passwords in text that is about to be shown.

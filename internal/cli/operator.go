@@ -16,6 +16,7 @@ import (
 	"tenantctl/internal/registry"
 	"tenantctl/internal/telemetry/logs"
 	"tenantctl/internal/tenant"
+	"tenantctl/internal/tui/remote"
 )
 
 type operatorOptions struct {
@@ -154,7 +155,12 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 
 // api opens the address of the status API and gives what answers there.
 func (o *operatorOptions) api(ctx context.Context, op *operator.Operator, records *registry.Registry, log *slog.Logger) (func() error, error) {
-	s, err := api.New(ctx, api.Options{Build: thisBuild().Version, Operator: op, Records: records, TokenFile: o.TokenFile, Log: log})
+	shown := &operatorView{f: o.Factory, operator: op, records: records}
+	o.Factory.onClose(shown.close)
+	s, err := api.New(ctx, api.Options{
+		Build: thisBuild().Version, Operator: op, Records: records, TokenFile: o.TokenFile, Dashboard: remote.Handlers(shown.source),
+		Log: operator.AtLeast(log, slog.LevelWarn), // a dashboard asks several times a second
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func (o *statusOptions) fetch(ctx context.Context) ([]tenant.Status, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
-	ask := remote{server: strings.TrimSuffix(o.Server, "/"), token: strings.TrimSpace(string(key))}
+	ask := statusAPI{server: strings.TrimSuffix(o.Server, "/"), token: strings.TrimSpace(string(key))}
 	var found []tenant.Status
 	for _, name := range o.Selection.Names {
 		var one struct {
@@ -77,10 +77,10 @@ func (o *statusOptions) fetch(ctx context.Context) ([]tenant.Status, error) {
 	return found, nil
 }
 
-// remote is an operator's status API.
-type remote struct{ server, token string }
+// statusAPI is an operator's status API.
+type statusAPI struct{ server, token string }
 
-func (r remote) get(ctx context.Context, path string, into any) error {
+func (r statusAPI) get(ctx context.Context, path string, into any) error {
 	path = strings.TrimSuffix(path, "&after=")
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.server+path, nil)
 	if err != nil {

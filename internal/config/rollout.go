@@ -22,9 +22,9 @@ type Ring struct {
 
 // Budget is how many tenants of a wave may fail: the lesser of Failures and Percent.
 type Budget struct {
-	Failures    int // math.MaxInt32 where only Percent is given
-	Percent     int // 100 where only Failures is given
-	Consecutive int // failing one after the other, these stop the wave; 0 is off
+	Failures    int `json:"failures"`    // math.MaxInt32 where only Percent is given
+	Percent     int `json:"percent"`     // 100 where only Failures is given
+	Consecutive int `json:"consecutive"` // failing one after the other, these stop the wave; 0 is off
 }
 
 // What a ring and a budget are where the file doesn't say otherwise.

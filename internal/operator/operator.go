@@ -78,7 +78,7 @@ func New(ctx context.Context, opts Options) (*Operator, error) {
 		underway: map[tenant.Name]bool{},
 	}
 	if o.Store, err = OpenStore(ctx, pool); err == nil {
-		o.queue, err = openQueue(ctx, pool, o.id, pace{Tenants: opts.Workers, Removals: 1, Moves: opts.Moves}, workers{o.work, o.welcomeShare}, quiet(opts.Log))
+		o.queue, err = openQueue(ctx, pool, o.id, pace{Tenants: opts.Workers, Removals: 1, Moves: opts.Moves}, workers{o.work, o.welcomeShare}, AtLeast(opts.Log, slog.LevelError))
 	}
 	if err != nil {
 		pool.Close()
@@ -87,14 +87,22 @@ func New(ctx context.Context, opts Options) (*Operator, error) {
 	return o, nil
 }
 
-// quiet leaves of the queue's log what is an error of it.
-func quiet(log *slog.Logger) *slog.Logger {
-	return slog.New(atLeast{log.Handler(), slog.LevelError})
+// AtLeast leaves of a log what is of a level or worse.
+func AtLeast(log *slog.Logger, level slog.Level) *slog.Logger {
+	return slog.New(atLeast{log.Handler(), level})
 }
 
 type atLeast struct {
 	slog.Handler
 	level slog.Level
+}
+
+func (h atLeast) WithAttrs(attributes []slog.Attr) slog.Handler {
+	return atLeast{h.Handler.WithAttrs(attributes), h.level}
+}
+
+func (h atLeast) WithGroup(name string) slog.Handler {
+	return atLeast{h.Handler.WithGroup(name), h.level}
 }
 
 func (h atLeast) Enabled(ctx context.Context, level slog.Level) bool {
@@ -221,6 +229,16 @@ func (o *Operator) use() (*loaded, func()) {
 	now := o.current
 	now.users.Add(1)
 	return now, now.users.Done
+}
+
+// Declared is the content of tenants.yaml that this replica has; nil before the first good one.
+func (o *Operator) Declared() *config.File {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.current == nil {
+		return nil
+	}
+	return o.current.file
 }
 
 // awake has the leader look at the fleet soon.

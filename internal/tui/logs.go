@@ -20,21 +20,21 @@ type LogQuery struct {
 
 // LogLine is a line that a service wrote, without what is too long to look at.
 type LogLine struct {
-	Number  int64 // rises in the order in which lines came
-	Time    time.Time
-	Level   slog.Level
-	Service string
-	Tenant  tenant.Name
-	Trace   string
-	Text    string // the message, and what else the line says
+	Number  int64       `json:"number"` // rises in the order in which lines came
+	Time    time.Time   `json:"time"`
+	Level   slog.Level  `json:"level"`
+	Service string      `json:"service,omitempty"`
+	Tenant  tenant.Name `json:"tenant,omitempty"`
+	Trace   string      `json:"trace,omitempty"`
+	Text    string      `json:"text"` // the message, and what else the line says
 }
 
 // Logs are the lines after those that one has, the oldest first.
 type Logs struct {
-	Lines []LogLine
-	Anew  bool   // they begin at the oldest that there is, and not where the last ones ended
-	Where string // they are read; "": nowhere, and Why says why
-	Why   string
+	Lines []LogLine `json:"lines"`
+	Anew  bool      `json:"anew,omitempty"`  // they begin at the oldest that there is, and not where the last ones ended
+	Where string    `json:"where,omitempty"` // they are read; "": nowhere, and Why says why
+	Why   string    `json:"why,omitempty"`
 }
 
 // maxLogs is how many lines a page keeps.
@@ -87,7 +87,7 @@ func (p *logsPage) take(answer any) {
 	}
 	p.logs, p.read = logs, true
 	if logs.Anew && len(logs.Lines) > 0 {
-		p.kept = nil
+		p.kept, p.query.After = nil, 0
 	}
 	for _, l := range logs.Lines {
 		if l.Number > p.query.After {

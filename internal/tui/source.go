@@ -38,8 +38,8 @@ type Source interface {
 // Tenant is one line of the fleet.
 type Tenant struct {
 	tenant.Status      // its State is Absent where nothing was made yet
-	Declared      bool // in tenants.yaml
-	Legacy        bool // with a legacy database, so that it can be moved
+	Declared      bool `json:"declared"`         // in tenants.yaml
+	Legacy        bool `json:"legacy,omitempty"` // with a legacy database, so that it can be moved
 }
 
 // Absent is the state of a tenant that is declared and of which nothing was made yet.
@@ -48,42 +48,46 @@ const Absent tenant.State = "absent"
 // Detail is everything about one tenant.
 type Detail struct {
 	Tenant
-	Overrides []registry.Override
-	Last      *tenant.Operation   // the unfinished one, else the newest move, else the newest of any kind; nil: none
-	Steps     []tenant.StepRecord // of Last
-	Proof     *migrate.Report     // of Last; nil: none yet
-	Events    []tenant.Event      // the newest, oldest first
-	Size      *Size               // nil: it isn't known
-	SizeWhy   string              // why it isn't
-	Differs   []Difference        // of what is declared and what is recorded
+	Overrides []registry.Override `json:"overrides,omitempty"`
+	Last      *tenant.Operation   `json:"last,omitempty"`    // the unfinished one, else the newest move, else the newest of any kind; nil: none
+	Steps     []tenant.StepRecord `json:"steps,omitempty"`   // of Last
+	Proof     *migrate.Report     `json:"proof,omitempty"`   // of Last; nil: none yet
+	Events    []tenant.Event      `json:"events,omitempty"`  // the newest, oldest first
+	Size      *Size               `json:"size,omitempty"`    // nil: it isn't known
+	SizeWhy   string              `json:"sizeWhy,omitempty"` // why it isn't
+	Differs   []Difference        `json:"differs,omitempty"` // of what is declared and what is recorded
 }
 
 // Difference is something that tenants.yaml says otherwise than the records.
-type Difference struct{ What, Declared, Recorded string }
+type Difference struct {
+	What     string `json:"what"`
+	Declared string `json:"declared"`
+	Recorded string `json:"recorded"`
+}
 
 // Size is what a tenant's tables take.
 type Size struct {
-	Tables int
-	Bytes  int64
+	Tables int   `json:"tables"`
+	Bytes  int64 `json:"bytes"`
 }
 
 // Rollout is a rollout with what judges it.
 type Rollout struct {
 	upgrade.Report
-	Budget *config.Budget // as it is declared now; nil: it isn't known
+	Budget *config.Budget `json:"budget,omitempty"` // as it is declared now; nil: it isn't known
 }
 
 // Service is a process of the platform.
 type Service struct {
 	registry.RunningService
-	Traffic *Traffic // nil: it didn't say
-	Why     string   // it didn't
+	Traffic *Traffic `json:"traffic,omitempty"` // nil: it didn't say
+	Why     string   `json:"why,omitempty"`     // it didn't
 }
 
 // Traffic is what a process answered since it was asked before.
 type Traffic struct {
-	Rate   float64       // requests a second
-	Errors float64       // share of them that were answered with 5xx, 0 to 1
-	P99    time.Duration // 0 where there were none
-	Span   time.Duration // over which this was measured
+	Rate   float64       `json:"rate"`   // requests a second
+	Errors float64       `json:"errors"` // share of them that were answered with 5xx, 0 to 1
+	P99    time.Duration `json:"p99"`    // 0 where there were none
+	Span   time.Duration `json:"span"`   // over which this was measured
 }

@@ -10,20 +10,21 @@ import (
 
 // Queue is work that waits in an instance's database: jobs of a service, or events on their way to the broker.
 type Queue struct {
-	Instance, Name string
-	Waiting        int64
-	Running        int64
-	Oldest         time.Duration // how long the oldest that waits has waited
-	Tenants        []Waiter      // the few that wait most
+	Instance string        `json:"instance"`
+	Name     string        `json:"name"`
+	Waiting  int64         `json:"waiting"`
+	Running  int64         `json:"running"`
+	Oldest   time.Duration `json:"oldest"`            // how long the oldest that waits has waited
+	Tenants  []Waiter      `json:"tenants,omitempty"` // the few that wait most
 }
 
 // Waiter is a tenant with work in a queue.
 type Waiter struct {
-	Tenant  tenant.Name
-	Waiting int64
-	Running int64
-	Oldest  time.Duration
-	Dwell   time.Duration // that 99 % of what was done in the last minute waited at most; 0: nothing was
+	Tenant  tenant.Name   `json:"tenant"`
+	Waiting int64         `json:"waiting"`
+	Running int64         `json:"running"`
+	Oldest  time.Duration `json:"oldest"`
+	Dwell   time.Duration `json:"dwell"` // that 99 % of what was done in the last minute waited at most; 0: nothing was
 }
 
 // queues shows what waits, and for whom.

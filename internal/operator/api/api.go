@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -32,18 +33,21 @@ type Options struct {
 	Operator  *operator.Operator
 	Records   *registry.Registry
 	TokenFile string // holds the token that callers need; read at each request, so that it can be changed
+	// Dashboard answers what a dashboard asks, by operation.
+	Dashboard map[string]service.Handler
 	Log       *slog.Logger
 }
 
 // New makes the service. Streams end with ctx.
 func New(ctx context.Context, opts Options) (*service.Service, error) {
 	a := &api{Options: opts, running: ctx}
+	handlers := map[string]service.Handler{
+		"getOperator": a.operator, "listTenants": a.tenants, "getTenant": a.tenant, "listOperations": a.operations, "followEvents": a.events,
+	}
+	maps.Copy(handlers, opts.Dashboard)
 	s, err := service.New(service.Options{
 		Version: service.Version{Service: "operator", Build: opts.Build}, Description: description, Allow: a.allow, Log: opts.Log,
-		Ready: opts.Operator.Ready,
-		Handlers: map[string]service.Handler{
-			"getOperator": a.operator, "listTenants": a.tenants, "getTenant": a.tenant, "listOperations": a.operations, "followEvents": a.events,
-		},
+		Ready: opts.Operator.Ready, Handlers: handlers,
 	})
 	if err != nil {
 		return nil, err

@@ -22,6 +22,8 @@ import (
 	"tenantctl/internal/operator"
 	"tenantctl/internal/operator/api"
 	"tenantctl/internal/tenant"
+	"tenantctl/internal/tui"
+	"tenantctl/internal/tui/remote"
 	"tenantctl/test/fleet"
 )
 
@@ -33,6 +35,13 @@ const secret = "a-token-of-enough-characters"
 func serve(t *testing.T) (*fleet.Fleet, string, context.CancelFunc) {
 	t.Helper()
 	f := fleet.New(t, fleet.Options{})
+	url, cancel := serveFleet(t, f, nil)
+	return f, url, cancel
+}
+
+// serveFleet serves a replica that shows dashboards a source.
+func serveFleet(t *testing.T, f *fleet.Fleet, source tui.Source) (string, context.CancelFunc) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	o, err := operator.New(ctx, operator.Options{
 		Records: f.Records, Control: f.Config.ConnString(), File: "none", Load: func() (*config.File, error) { return nil, tenant.ErrNotFound },
@@ -41,7 +50,9 @@ func serve(t *testing.T) (*fleet.Fleet, string, context.CancelFunc) {
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(file, []byte(secret+"\n"), 0o600))
-	s, err := api.New(ctx, api.Options{Build: "test", Operator: o, Records: f.Records, TokenFile: file})
+	s, err := api.New(ctx, api.Options{
+		Build: "test", Operator: o, Records: f.Records, TokenFile: file, Dashboard: remote.Handlers(func() (tui.Source, error) { return source, nil }),
+	})
 	require.NoError(t, err)
 	server := httptest.NewServer(s.Handler())
 	stopped, stop := context.WithCancel(t.Context())
@@ -51,7 +62,7 @@ func serve(t *testing.T) (*fleet.Fleet, string, context.CancelFunc) {
 		server.Close()
 		require.ErrorIs(t, o.Run(stopped), context.Canceled) // it closes what New opened
 	})
-	return f, server.URL, cancel
+	return server.URL, cancel
 }
 
 func get(t *testing.T, url, token string) (int, []byte) {

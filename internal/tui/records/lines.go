@@ -1,7 +1,9 @@
 package records
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +20,8 @@ const (
 	longestLine = 4 << 10
 	// idleReader is how long nobody has to ask for lines before they aren't followed any more.
 	idleReader = 10 * time.Second
+	// maxReaders is how many queries are followed at once, for several dashboards of one operator.
+	maxReaders = 8
 )
 
 // reader follows the lines of one query, for as long as somebody asks for them.
@@ -48,11 +52,13 @@ func (s *Source) Logs(ctx context.Context, q tui.LogQuery) (tui.Logs, error) {
 	if r.err != nil {
 		return tui.Logs{Why: s.Mask(r.err.Error())}, nil
 	}
-	made := tui.Logs{Where: dir, Anew: q.After > 0 && q.After == r.from}
-	for i := len(r.lines) - 1; i >= 0 && r.lines[i].Number > q.After; i-- {
-		made.Lines = append(made.Lines, tui.LogLine{})
+	// Numbers that weren't given here are of a reader before this one.
+	made := tui.Logs{Where: dir, Anew: q.After > 0 && (q.After <= r.from || q.After > r.number)}
+	given := 0
+	if !made.Anew {
+		given, _ = slices.BinarySearchFunc(r.lines, q.After+1, func(l tui.LogLine, n int64) int { return cmp.Compare(l.Number, n) })
 	}
-	copy(made.Lines, r.lines[len(r.lines)-len(made.Lines):])
+	made.Lines = slices.Clone(r.lines[given:])
 	return made, nil
 }
 
@@ -63,18 +69,23 @@ func (s *Source) whyNoLogs(err error) string {
 	return "services keep no lines here: platform.logs of tenants.yaml says so"
 }
 
-// readerOf is the reader of a query. One of another query ends; a page that is gone back to begins anew, and numbers go on.
+// readerOf is the reader of a query. One that nobody asks any more ends; who comes back begins anew, and numbers go on.
 func (s *Source) readerOf(ctx context.Context, dir string, q tui.LogQuery) *reader {
 	after := q.After
 	q.After = 0
-	if r := s.reader; r != nil && r.query == q && r.idle.Reset(idleReader) {
+	s.readers = slices.DeleteFunc(s.readers, (*reader).ended)
+	if i := slices.IndexFunc(s.readers, func(r *reader) bool { return r.query == q && r.idle.Reset(idleReader) }); i >= 0 {
+		r := s.readers[i] // the last is who was asked last
+		s.readers = append(slices.Delete(s.readers, i, i+1), r)
 		return r
 	}
-	s.closeReader()
-	// It outlives the question, and ends with the next query or without questions.
+	if len(s.readers) == maxReaders {
+		s.readers[0].close()
+	}
+	// It outlives the question, and ends without further ones.
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &reader{query: q, cancel: cancel, done: make(chan struct{}), from: after, number: after, idle: time.AfterFunc(idleReader, cancel)}
-	s.reader = r
+	s.readers = append(slices.DeleteFunc(s.readers, (*reader).ended), r)
 	go func() {
 		defer close(r.done)
 		r.follow(following, s.Mask, logs.Open(logs.Folder(dir)))
@@ -86,17 +97,25 @@ func (s *Source) readerOf(ctx context.Context, dir string, q tui.LogQuery) *read
 func (s *Source) Close() {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	s.closeReader()
+	for _, r := range s.readers {
+		r.close()
+	}
+	s.readers = nil
 }
 
-func (s *Source) closeReader() {
-	if s.reader == nil {
-		return
+func (r *reader) close() {
+	r.idle.Stop()
+	r.cancel()
+	<-r.done
+}
+
+func (r *reader) ended() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
 	}
-	s.reader.idle.Stop()
-	s.reader.cancel()
-	<-s.reader.done
-	s.reader = nil
 }
 
 func (r *reader) follow(ctx context.Context, mask func(string) string, from *logs.Logs) {

@@ -2,6 +2,7 @@ package records_test
 
 import (
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,8 +59,24 @@ func TestLinesAreFollowed(t *testing.T) {
 	follow(tui.LogQuery{After: 2}, "another")
 	follow(tui.LogQuery{Tenant: "acme"}, "order placed")
 	follow(tui.LogQuery{Trace: "4b"}, "order placed")
-	last := follow(tui.LogQuery{After: 3}, "order placed", "slow", "another")
-	require.True(t, last.Anew, "who comes back is given all of it")
+	out.Info("one more", "service", "core")
+	last := follow(tui.LogQuery{After: 3}, "one more")
+	require.False(t, last.Anew, "who comes back soon goes on")
+	for _, after := range []int64{4, 7} {
+		s.Close()
+		last = follow(tui.LogQuery{After: after}, "order placed", "slow", "another", "one more")
+		require.True(t, last.Anew, "who comes back late is given all of it")
+	}
+	again, err := s.Logs(t.Context(), tui.LogQuery{After: 3})
+	require.NoError(t, err)
+	require.True(t, again.Anew && len(again.Lines) == 4, "so is one whose numbers are of a reader before")
+	again, err = s.Logs(t.Context(), tui.LogQuery{After: 4711})
+	require.NoError(t, err)
+	require.True(t, again.Anew && len(again.Lines) == 4)
+	for trace := range 12 {
+		_, err := s.Logs(t.Context(), tui.LogQuery{Trace: strconv.Itoa(trace)})
+		require.NoError(t, err, "there are bounds to what is followed, not to what may be asked")
+	}
 
 	s.LogsDir = func() (string, error) { return "", nil }
 	none, err := s.Logs(t.Context(), tui.LogQuery{})

@@ -49,7 +49,7 @@ type Source struct {
 	traffic  traffic
 	queues   queues
 	reading  sync.Mutex
-	reader   *reader // of the services' lines; nil: nobody asks for any
+	readers  []*reader // of the services' lines, who was asked last at the end
 }
 
 // New makes a Source. The declaration is read once: it changes with the file, which is edited elsewhere.
