@@ -70,9 +70,10 @@ const (
 	reachEvery    = 5 * time.Second
 	// longShare is the part of the slots that long jobs can take.
 	longShare = 0.75
-	// Where attempts take less than brief on the average, as many jobs as there are slots are taken ahead: asking for each by itself
-	// would take longer than doing it. They wait no longer than that for a slot.
-	brief = 20 * time.Millisecond
+	// Where attempts take less than brief on the average, jobs are taken ahead, as many as are done within it and no more than mostAhead
+	// for each slot: asking for each by itself would take longer than doing it. They wait no longer than that for a slot.
+	brief     = 20 * time.Millisecond
+	mostAhead = 8
 	// recent is how much of the average an attempt makes.
 	recent = 0.05
 )
@@ -137,7 +138,7 @@ func NewWorker(opts Options) (*Worker, error) {
 		}
 		kinds[k.Name] = k
 	}
-	return &Worker{Options: opts, kinds: kinds, freed: make(chan struct{}, 1), todo: make(chan func(), 2*opts.Slots), usual: brief, tasks: map[string]*running{}}, nil
+	return &Worker{Options: opts, kinds: kinds, freed: make(chan struct{}, 1), todo: make(chan func(), (1+mostAhead)*opts.Slots), usual: brief, tasks: map[string]*running{}}, nil
 }
 
 // Run works until ctx ends; then jobs that run may finish for a while, and what doesn't goes back to the queue. A server that is
@@ -193,16 +194,17 @@ func (w *Worker) loop(ctx, work context.Context) {
 			w.tidy(ctx)
 			tidied = time.Now()
 		}
-		full, err := w.take(ctx, work)
+		err := w.take(ctx, work)
 		if err != nil && ctx.Err() == nil {
 			w.Log.WarnContext(ctx, "take jobs", "queue", w.Queue, "instance", w.Instance, "error", err)
 		}
-		w.wait(ctx, full, err)
+		w.wait(ctx, err)
 	}
 }
 
-// wait waits for a slot where all are taken, else for jobs to come.
-func (w *Worker) wait(ctx context.Context, full bool, failed error) {
+// wait waits for jobs to come, or for one to end: where all slots were taken, or a tenant had as many running as it may, there may be
+// another to take.
+func (w *Worker) wait(ctx context.Context, failed error) {
 	pause := w.Poll
 	if failed != nil {
 		pause = max(w.Poll, time.Second)
@@ -210,8 +212,8 @@ func (w *Worker) wait(ctx context.Context, full bool, failed error) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	freed := w.freed
-	if !full || failed != nil {
-		freed = nil // there was nothing left to take
+	if failed != nil {
+		freed = nil
 	}
 	select {
 	case <-ctx.Done():
@@ -220,25 +222,24 @@ func (w *Worker) wait(ctx context.Context, full bool, failed error) {
 	}
 }
 
-// take takes what there is room for, and tells whether there may be more than that.
-func (w *Worker) take(ctx, work context.Context) (full bool, err error) {
+// take takes what there is room for.
+func (w *Worker) take(ctx, work context.Context) error {
 	room := w.room()
 	if room.slots < max(1, room.ahead/2) {
-		return true, w.look(ctx)
+		return w.look(ctx)
 	}
 	list, err := w.queue.claim(ctx, room)
 	if err != nil {
-		return false, err
+		return err
 	}
-	full = len(list) == room.slots
-	if !full {
+	if len(list) < room.slots {
 		w.crowded.Store(false)
 	}
 	pause.Point(ctx, pause.JobTaken)
 	for _, c := range list {
 		w.start(work, c)
 	}
-	return full, nil
+	return nil
 }
 
 // look sees whether others wait while all slots are taken, at most as often as an empty queue is looked at.
@@ -264,7 +265,7 @@ func (w *Worker) room() wanted {
 	}
 	ahead := 0
 	if w.usual < brief {
-		ahead = w.Slots
+		ahead = w.Slots * int(min(brief/max(w.usual, time.Millisecond), mostAhead))
 	}
 	room := wanted{ahead: ahead, slots: max(0, w.Slots+ahead-len(w.tasks)), long: max(0, max(1, int(float64(w.Slots)*longShare))-long), kinds: []string{}, longKinds: []string{}}
 	for _, name := range slices.Sorted(maps.Keys(w.kinds)) {

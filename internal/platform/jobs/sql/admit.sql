@@ -2,7 +2,7 @@
 -- Each stands behind those of its tenant that are in line already, or behind where the line is now; as far as its cost by the
 -- weight. Those for which there is no room, or whose tenant may have nothing now, lie behind the line.
 with fresh as ({fresh}),
-tenants as (
+tenants as materialized (
     select r.role, s.weight, coalesce(s.open, false) as open, coalesce(greatest(l.place, t.place), 0) as place, coalesce(t.n, 0) as n
     from (select distinct role from fresh) as r
     left join jobs.line as l on l.queue = $1

@@ -1,7 +1,7 @@
 -- $1 queue, $2 how many, $3 worker, $4 seconds of lease, $5 kinds that may be taken, $6 kinds that are long, $7 how many of those.
 -- $8 how many of a tenant are in line at most.
--- Takes the first in line whose tenants have fewer running than they may, and moves the line on. Of each tenant that has room the
--- first in line may be taken, so that it suffices to look at as many times $8 as are wanted.
+-- Takes the first in line whose tenants have fewer running than they may, and moves the line on. It looks at twice as many as are
+-- wanted, or at all that two tenants can have in line: those whose tenants have just taken what they may aren't looked at the next time.
 with running as (
     select j.role, count(*) as n from jobs.job as j where j.queue = $1 and j.state = 'running' group by j.role
 ),
@@ -10,17 +10,18 @@ full_up as (
 ),
 head as (
     select j.id, j.role, j.place, j.kind = any ($6) as long from jobs.job as j
-    where j.queue = $1 and j.state = 'ready' and j.kind = any ($5) and j.role <> all (array(select role from full_up)) order by j.place limit $2::bigint * $8::bigint
+    where j.queue = $1 and j.state = 'ready' and j.kind = any ($5) and j.role <> all (array(select role from full_up))
+    order by j.place limit greatest(2 * $2::bigint, 2 * $8::bigint)
+),
+nth as (
+    select h.*, row_number() over (partition by h.role order by h.place) as nth from head as h
 ),
 allowed as (
-    select h.id, h.place, h.long, row_number() over (partition by h.role order by h.place) + coalesce(r.n, 0) as nth, s.most
-    from head as h join jobs.share as s on s.queue = $1 and s.role = h.role and s.open left join running as r on r.role = h.role
+    select n.id, n.place, n.long, count(*) filter (where n.long) over (order by n.place, n.id) as longs from nth as n
+    where n.nth <= (select s.most from jobs.share as s where s.queue = $1 and s.role = n.role and s.open) - coalesce((select r.n from running as r where r.role = n.role), 0)
 ),
 chosen as (
-    select a.id from (
-        select a.id, a.place, a.long, count(*) filter (where a.long) over (order by a.place, a.id) as longs from allowed as a where a.nth <= a.most
-    ) as a
-    where not a.long or a.longs <= $7 order by a.place limit $2::bigint
+    select a.id from allowed as a where not a.long or a.longs <= $7 order by a.place limit $2::bigint
 ),
 free as (
     select j.id from jobs.job as j where j.id in (select id from chosen) and j.state = 'ready' for update skip locked
