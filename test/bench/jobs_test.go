@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -41,8 +42,9 @@ func BenchmarkJobs(b *testing.B) {
 		calm := q.submitted(func() { q.everySecond(seconds, q.quiet) }, q.quiet)
 		var flooded time.Time
 		crowded := q.submitted(func() {
-			q.flood(seconds)
+			over := q.flood(seconds)
 			q.everySecond(seconds, q.quiet)
+			over()
 			flooded = time.Now()
 		}, q.quiet)
 		q.drained()
@@ -104,9 +106,9 @@ func newQueueStage(b *testing.B) *queueStage {
 	q.plain, err = pgxpool.NewWithConfig(context.Background(), config)
 	require.NoError(b, err)
 	b.Cleanup(q.plain.Close)
-	q.Exec(b, `create schema plain; grant usage on schema plain to public; create table plain.fifo (id bigint generated always as identity primary key, tenant text not null,
+	q.Exec(b, `create schema plain; grant usage on schema plain to public; create table plain.fifo (id uuid primary key default gen_random_uuid(), number bigint not null generated always as identity, tenant text not null,
 			state text not null default 'new', taken_at timestamptz, done_at timestamptz);
-		create index on plain.fifo (id) where state = 'new'; grant select, update on plain.fifo to public`)
+		create index on plain.fifo (number) where state = 'new'; grant select, update on plain.fifo to public`)
 	return q
 }
 
@@ -121,10 +123,10 @@ func (g generous) All() []scope.Tenant {
 	return all
 }
 
-// handle is what each job does: a little time and a row.
-func handle(ctx context.Context, tx scope.Tx) error {
+// handle is what each job does: a little time and a row, which has the job's id and when its transaction began.
+func handle(ctx context.Context, tx scope.Tx, job string) error {
 	time.Sleep(jobTime)
-	_, err := tx.Exec(ctx, `insert into customers (code, name) values (gen_random_uuid()::text, 'x')`)
+	_, err := tx.Exec(ctx, `insert into customers (code, name) values ($1, 'x')`, job)
 	return err
 }
 
@@ -137,7 +139,7 @@ func (q *queueStage) work() (stop func()) {
 			return q.Login(jobqueue.Service)(ctx, scope.Cell{Cell: "shared"})
 		},
 		Kinds: []jobqueue.Kind{{Name: "k", Length: jobqueue.Short, Do: func(ctx context.Context, task *jobqueue.Task) error {
-			return task.Complete(ctx, func(ctx context.Context, tx scope.Tx) (any, error) { return nil, handle(ctx, tx) })
+			return task.Complete(ctx, func(ctx context.Context, tx scope.Tx) (any, error) { return nil, handle(ctx, tx, task.ID) })
 		}}},
 	})
 	require.NoError(q.b, err)
@@ -170,18 +172,20 @@ func (q *queueStage) everySecond(seconds int, names []tenant.Name) {
 	}
 }
 
-// flood begins to submit, in transactions of a hundred.
-func (q *queueStage) flood(seconds int) {
+// flood begins to submit, in transactions of a hundred, and gives what waits for its end.
+func (q *queueStage) flood(seconds int) (over func()) {
 	const batch = 100
 	times := seconds * quietTenants * floodFactor / batch
 	ticker := time.NewTicker(time.Duration(seconds) * time.Second / time.Duration(times))
-	go func() {
+	var flood sync.WaitGroup
+	flood.Go(func() {
 		defer ticker.Stop()
 		for range times {
 			<-ticker.C
 			q.submit(flooder, batch)
 		}
-	}()
+	})
+	return flood.Wait
 }
 
 // dwell is how long jobs waited, in seconds.
@@ -195,12 +199,13 @@ func (q *queueStage) submitted(run func(), names []tenant.Name) (d dwell) {
 	var since time.Time
 	require.NoError(q.b, q.Root.QueryRow(context.Background(), `select clock_timestamp()`).Scan(&since))
 	run()
-	roles := make([]string, len(names))
+	roles, begun := make([]string, len(names)), make([]string, len(names))
 	for i, name := range names {
 		t, err := q.directory.Tenant(name)
 		require.NoError(q.b, err)
 		roles[i], err = t.Role(core.Service)
 		require.NoError(q.b, err)
+		begun[i] = "select code, created_at from " + pgx.Identifier{t.Schema, "customers"}.Sanitize()
 	}
 	require.Eventually(q.b, func() bool {
 		var left int
@@ -208,7 +213,8 @@ func (q *queueStage) submitted(run func(), names []tenant.Name) (d dwell) {
 		return err == nil && left == 0
 	}, time.Minute, 10*time.Millisecond)
 	require.NoError(q.b, q.Root.QueryRow(context.Background(), `select percentile_cont(0.5) within group (order by waited), percentile_cont(0.99) within group (order by waited)
-		from (select extract(epoch from started_at - created_at)::float8 as waited from jobs.job where role = any($1) and created_at >= $2) as j`, roles, since).Scan(&d.median, &d.p99))
+		from (select extract(epoch from begun.created_at - job.created_at)::float8 as waited from jobs.job join (`+strings.Join(begun, " union all ")+`) as begun on code = job.id::text
+			where role = any($1) and job.created_at >= $2) as j`, roles, since).Scan(&d.median, &d.p99))
 	return d
 }
 
@@ -306,10 +312,7 @@ func (q *queueStage) atOnce(work func()) time.Duration {
 	return time.Since(began)
 }
 
-type plainJob struct {
-	id     int64
-	tenant string
-}
+type plainJob struct{ id, tenant string }
 
 // plainBacklog fills the plain queue, and gives the tenants by their names.
 func (q *queueStage) plainBacklog() map[string]scope.Tenant {
@@ -327,7 +330,7 @@ func (q *queueStage) plainBacklog() map[string]scope.Tenant {
 
 func (q *queueStage) plainNext(n int) []plainJob {
 	rows, err := q.plain.Query(context.Background(), `update plain.fifo set state = 'running', taken_at = now()
-		where id in (select id from plain.fifo where state = 'new' order by id limit $1 for update skip locked) returning id, tenant`, n)
+		where id in (select id from plain.fifo where state = 'new' order by number limit $1 for update skip locked) returning id::text, tenant`, n)
 	require.NoError(q.b, err)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (j plainJob, err error) { return j, row.Scan(&j.id, &j.tenant) })
 	require.NoError(q.b, err)
@@ -336,10 +339,10 @@ func (q *queueStage) plainNext(n int) []plainJob {
 
 func (q *queueStage) plainDo(tenants map[string]scope.Tenant, job plainJob) {
 	require.NoError(q.b, q.pools.Tx(context.Background(), tenants[job.tenant], func(ctx context.Context, tx scope.Tx) error {
-		if err := handle(ctx, tx); err != nil {
+		if err := handle(ctx, tx, job.id); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `update plain.fifo set state = 'done', done_at = now() where id = $1 and state = 'running'`, job.id)
+		_, err := tx.Exec(ctx, `update plain.fifo set state = 'done', done_at = now() where id = $1::uuid and state = 'running'`, job.id)
 		return err
 	}))
 }

@@ -70,9 +70,8 @@ const (
 	reachEvery    = 5 * time.Second
 	// longShare is the part of the slots that long jobs can take.
 	longShare = 0.75
-	// Where attempts take less than brief on the average, jobs are taken ahead, as many as are done within it and no more than mostAhead
-	// for each slot: asking for each by itself would take longer than doing it. They wait no longer than that for a slot.
-	brief     = 20 * time.Millisecond
+	// mostAhead is how many jobs are taken ahead for each slot at most. As many are as are done within Options.Poll: asking for each brief
+	// one by itself would take longer than doing it. They wait no longer for a slot than others do for an idle worker to look.
 	mostAhead = 8
 	// recent is how much of the average an attempt makes.
 	recent = 0.05
@@ -117,7 +116,7 @@ type Worker struct {
 
 	mutex sync.Mutex
 	tasks map[string]*running    // by job
-	usual time.Duration          // that an attempt takes, of late
+	usual time.Duration          // that an attempt takes, of late; at first it isn't known, and taken to be long
 	names map[string]tenant.Name // by role, as of the last look at all tenants
 }
 
@@ -138,7 +137,7 @@ func NewWorker(opts Options) (*Worker, error) {
 		}
 		kinds[k.Name] = k
 	}
-	return &Worker{Options: opts, kinds: kinds, freed: make(chan struct{}, 1), todo: make(chan func(), (1+mostAhead)*opts.Slots), usual: brief, tasks: map[string]*running{}}, nil
+	return &Worker{Options: opts, kinds: kinds, freed: make(chan struct{}, 1), todo: make(chan func(), (1+mostAhead)*opts.Slots), usual: time.Duration(opts.Slots+1) * opts.Poll, tasks: map[string]*running{}}, nil
 }
 
 // Run works until ctx ends; then jobs that run may finish for a while, and what doesn't goes back to the queue. A server that is
@@ -263,10 +262,7 @@ func (w *Worker) room() wanted {
 			long++
 		}
 	}
-	ahead := 0
-	if w.usual < brief {
-		ahead = w.Slots * int(min(brief/max(w.usual, time.Millisecond), mostAhead))
-	}
+	ahead := min(int(time.Duration(w.Slots)*w.Poll/max(w.usual, time.Millisecond)), mostAhead*w.Slots)
 	room := wanted{ahead: ahead, slots: max(0, w.Slots+ahead-len(w.tasks)), long: max(0, max(1, int(float64(w.Slots)*longShare))-long), kinds: []string{}, longKinds: []string{}}
 	for _, name := range slices.Sorted(maps.Keys(w.kinds)) {
 		isLong := w.kinds[name].Length == Long
