@@ -102,7 +102,7 @@ func (w *workshop) Rollout(ctx context.Context, paused func(tenant.Name) bool, d
 	}
 	last, err := u.Store.Last(ctx)
 	if err == nil {
-		goesOn, refused := goOn(last, u.Targets)
+		goesOn, refused := goOn(last)
 		if refused != nil {
 			return refused
 		}
@@ -113,12 +113,42 @@ func (w *workshop) Rollout(ctx context.Context, paused func(tenant.Name) bool, d
 	} else if !errors.Is(err, tenant.ErrNotFound) {
 		return err
 	}
-	return f.beginRollout(ctx, u)
+	latest, err := u.Store.LatestOf(ctx)
+	if err != nil {
+		return err
+	}
+	open, decided := undecided(u.Targets, latest)
+	if len(open) > 0 {
+		u.Targets = open
+		if begun, err := f.beginRollout(ctx, u); begun || err != nil {
+			return err
+		}
+	}
+	return decided
 }
 
-// goOn tells whether the last rollout is to be gone on with. What a person stopped, a gate or the budget is a person's to decide
-// on; and what somebody took back isn't begun again before the versions that are wanted change.
-func goOn(last upgrade.Rollout, targets []upgrade.Target) (bool, error) {
+// undecided are the versions that a rollout may bring. What somebody took back, or what ended without some tenants, isn't begun again
+// before another version is wanted: the error says so.
+func undecided(targets []upgrade.Target, latest map[string]upgrade.Latest) (open []upgrade.Target, decided error) {
+	var said []string
+	for _, target := range targets {
+		last, was := latest[target.Service]
+		ended := last.State == upgrade.RolledBack || last.State == upgrade.Partial && last.Whole
+		if was && ended && last.Version == target.Version {
+			said = append(said, fmt.Sprintf("%s %d isn't brought again, since rollout %s is %s", target.Service, target.Version, last.Rollout, last.State))
+			continue
+		}
+		open = append(open, target)
+	}
+	if len(said) == 0 {
+		return open, nil
+	}
+	return open, tenant.WithHint(fmt.Errorf("%s: %w", strings.Join(said, "; "), tenant.ErrRefused),
+		"declare another version, or go on by hand: `tenantctl upgrade --all`")
+}
+
+// goOn tells whether the last rollout is to be gone on with. What a person stopped, a gate or the budget is a person's to decide on.
+func goOn(last upgrade.Rollout) (bool, error) {
 	interrupted := last.State == upgrade.Stopped && strings.Contains(last.Error, tenant.ErrInterrupted.Error())
 	switch {
 	case last.State == upgrade.Running || interrupted:
@@ -126,34 +156,31 @@ func goOn(last upgrade.Rollout, targets []upgrade.Target) (bool, error) {
 	case last.State.Unfinished():
 		return false, tenant.WithHint(fmt.Errorf("rollout %s is %s: %s: %w", last.ID, last.State, last.Error, tenant.ErrStopped),
 			fmt.Sprintf("go on with it: `tenantctl upgrade --resume`; or undo it: `tenantctl upgrade --rollback %s`", last.ID))
-	case (last.State == upgrade.Partial || last.State == upgrade.RolledBack) && slices.Equal(last.Targets, targets):
-		return false, tenant.WithHint(fmt.Errorf("rollout %s to these versions is %s: %w", last.ID, last.State, tenant.ErrStopped),
-			"declare other versions, or go on by hand: `tenantctl upgrade --resume`, `tenantctl upgrade --all`")
 	}
 	return false, nil
 }
 
-// beginRollout begins a rollout of the whole fleet that the data doesn't forbid, and runs it.
-func (f *Factory) beginRollout(ctx context.Context, u *upgrade.Upgrader) error {
+// beginRollout begins a rollout of the whole fleet that the data doesn't forbid, and runs it; begun is false where it has nothing to do.
+func (f *Factory) beginRollout(ctx context.Context, u *upgrade.Upgrader) (begun bool, err error) {
 	members, err := u.Members(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	proposal, err := u.Plan(ctx, members)
 	if err != nil || proposal.Empty() {
-		return err
+		return false, err
 	}
 	plan := rolloutPlan{Proposal: proposal}
 	if plan.Preflight, err = f.preflight(ctx, u, proposal); err != nil {
-		return err
+		return false, err
 	}
 	if err := f.refuseHopeless(u, plan); err != nil {
-		return err
+		return false, err
 	}
 	rollout, err := u.Begin(ctx, proposal, upgrade.BeginOptions{Reason: byOperator, Whole: true})
 	if err != nil {
-		return err
+		return false, err
 	}
 	_, err = u.Run(ctx, rollout.ID)
-	return err
+	return true, err
 }

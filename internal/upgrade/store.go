@@ -256,8 +256,38 @@ type WaveJudgement struct {
 	Judgement
 }
 
+// Latest is the newest rollout that was to bring a version of a service.
+type Latest struct {
+	Version uint64
+	Rollout string
+	State   State
+	Whole   bool // it was of the whole fleet
+}
+
+// LatestOf tells it of each service. A rollout in whose place another was begun isn't told of.
+func (s *Store) LatestOf(ctx context.Context) (map[string]Latest, error) {
+	latest := map[string]Latest{}
+	var service string
+	var one Latest
+	var version int64
+	err := postgres.Each(ctx, s.pool, `
+		select distinct on (t.service) t.service, t.version, r.id, r.state, r.whole
+		from tenantctl_upgrade.rollout as r, jsonb_to_recordset(r.targets) as t (service text, version bigint)
+		where r.state <> 'superseded'
+		order by t.service, r.number desc`, nil, []any{&service, &version, &one.Rollout, &one.State, &one.Whole}, func() error {
+		one.Version = uint64(version) //nolint:gosec // was written from a version
+		latest[service] = one
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the latest rollouts: %w", err)
+	}
+	return latest, nil
+}
+
 // VersionsForNew are the versions that a new tenant gets of streams that aren't pinned: those of the last rollout of the whole
-// fleet that ended, or, while a stream's first one is under way, those that most tenants had before it. None: the newest files.
+// fleet that ended, or, while a stream's first one is under way or was taken back, those that most tenants had before it. None: the
+// newest files.
 func (s *Store) VersionsForNew(ctx context.Context) (map[string]uint64, error) {
 	versions := map[string]uint64{}
 	var service string
@@ -276,7 +306,7 @@ func (s *Store) VersionsForNew(ctx context.Context) (map[string]uint64, error) {
 	err = postgres.Each(ctx, s.pool, `
 		select b.key, mode() within group (order by b.value::bigint)
 		from tenantctl_upgrade.rollout as r join tenantctl_upgrade.member as m on m.rollout = r.id, jsonb_each_text(m.before) as b
-		where r.state in ('running', 'stopped', 'paused', 'reverting')
+		where r.state in ('running', 'stopped', 'paused', 'reverting', 'rolled-back')
 		group by b.key`, nil, []any{&service, &version}, func() error {
 		if _, known := versions[service]; !known && version != nil {
 			versions[service] = uint64(*version) //nolint:gosec // was written from a version

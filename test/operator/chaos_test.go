@@ -63,6 +63,7 @@ type scene struct {
 	prefix  string
 	hook    string
 	secret  string
+	more    string // services
 	log     *os.File
 	running []*exec.Cmd
 
@@ -98,7 +99,12 @@ func setup(t *testing.T, control string) *scene {
 // ship adds a version to the service.
 func (s *scene) ship(name, sql string) {
 	s.t.Helper()
-	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, "notes", name+".up.sql"), []byte(sql), 0o600))
+	s.write("notes/"+name+".up.sql", sql)
+}
+
+func (s *scene) write(name, text string) {
+	s.t.Helper()
+	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600))
 }
 
 func (c chaos) run(t *testing.T) {
@@ -150,7 +156,7 @@ func (s *scene) declare(tenants string) {
 }
 
 func (s *scene) head() string {
-	return fmt.Sprintf("version: 1\ninstances: { shared-1: { dsn: '${DSN}', rolePrefix: %s } }\nservices: { notes: { migrations: ./notes } }\ntenants:\n", s.prefix)
+	return fmt.Sprintf("version: 1\ninstances: { shared-1: { dsn: '${DSN}', rolePrefix: %s } }\nservices: { notes: { migrations: ./notes }%s }\ntenants:\n", s.prefix, s.more)
 }
 
 func (s *scene) start(flags ...string) *exec.Cmd {

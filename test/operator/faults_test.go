@@ -79,6 +79,47 @@ func TestARolloutIsTakenOver(t *testing.T) {
 	s.settle(patience)
 }
 
+// What a person took back isn't brought again, neither by itself nor along with something else, and new tenants don't get it; what
+// was never taken back goes out, and so does the version after.
+func TestWhatWasTakenBackStaysSo(t *testing.T) {
+	t.Parallel()
+	s := setup(t, localtest.Database(t))
+	s.more = ", tags: { migrations: ./tags }"
+	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "tags"), 0o700))
+	s.write("tags/1_tag.up.sql", "create table tag (id int primary key);\n")
+	s.declare(many(3))
+	s.start()
+	stand := func(want string) {
+		t.Helper()
+		s.becomes(want, `select string_agg(distinct (versions -> 'notes' ->> 'number') || ' ' || (versions -> 'tags' ->> 'number'), ', ') from tenantctl.tenant`)
+	}
+	stand("1 1")
+	s.settle(patience)
+	s.run("pause", "--all", "--reason", "a try by hand")
+	s.write("notes/2_body.up.sql", "alter table note add body text;\n")
+	s.write("notes/2_body.down.sql", "alter table note drop body;\n")
+	s.run("upgrade", "--all", "--service", "notes", "--yes")
+	stand("2 1")
+	s.run("upgrade", "--rollback", "r1", "--yes")
+	s.run("unpause", "--all")
+	s.becomes("notes 2 isn't brought again, since rollout r1 is rolled-back: refused", `select message from tenantctl_operator.task where task = 'rollout' and result = 'refused'`)
+	s.write("tags/2_text.up.sql", "alter table tag add text text;\n")
+	stand("1 2")
+	s.becomes("notes 2 isn't brought again, since rollout r1 is rolled-back: refused", `select message from tenantctl_operator.task where task = 'rollout' and result = 'refused'`)
+	s.declare(many(4))
+	s.becomes("4", `select count(*) from tenantctl.tenant where state = 'active' and versions -> 'notes' ->> 'number' = '1' and versions -> 'tags' ->> 'number' = '2'`)
+	s.ship("3_at", "alter table note add at timestamptz;\n")
+	stand("3 2")
+	s.settle(patience)
+}
+
+// run runs the program once.
+func (s *scene) run(args ...string) {
+	s.t.Helper()
+	out, err := s.program(args...).CombinedOutput()
+	require.NoError(s.t, err, string(out))
+}
+
 // runner is the replica that has the rollout's job.
 func (s *scene) runner() *exec.Cmd {
 	s.t.Helper()

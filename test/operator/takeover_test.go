@@ -56,7 +56,10 @@ func (s *scene) leader() *exec.Cmd {
 func (s *scene) becomes(want, sql string) {
 	s.t.Helper()
 	got := ""
-	require.Eventually(s.t, func() bool { got = s.ask(sql); return got == want }, patience, 20*time.Millisecond, "%s: want %s", sql, want)
+	for end := time.Now().Add(patience); got != want && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		got = s.ask(sql)
+	}
+	require.Equal(s.t, want, got, sql)
 }
 
 // ask gives the one value of a query as text; what went wrong where there is none.
