@@ -126,11 +126,12 @@ func TestASettingOfTheDatabaseOrTheLoginDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, fleet.Options{})
 	f.Provision(t, "a")
-	f.Exec(t, `alter role PREFIX_tenantctl_c1__notes set search_path = pg_catalog; alter database "`+f.Config.Database+`" set statement_timeout = '1ms'`)
+	f.Exec(t, `alter role PREFIX_tenantctl_c1__notes set search_path = pg_catalog; alter database "`+f.Config.Database+`" set statement_timeout = '100ms'`)
 	pools := f.Pools(t, one())
 	for i := range 3 {
 		require.NoError(t, write(t.Context(), pools, f.Tenant(t, "a"), 10+i, "x"))
 	}
+	require.NoError(t, sleep(t.Context(), pools, f.Tenant(t, "a"), 200*time.Millisecond))
 	require.Len(t, f.Backends(t, "notes"), 1)
 }
 

@@ -39,7 +39,11 @@ func (p *Pools) Read(ctx context.Context, t Tenant, queue func(*pgx.Batch)) erro
 func (h *held) read(ctx context.Context, t Tenant, begin begin, queue func(*pgx.Batch)) (begun bool, err error) {
 	batch, set := &pgx.Batch{}, false
 	batch.Queue("begin read only").Exec(func(pgconn.CommandTag) error { begun = true; return nil })
-	batch.Queue(begin.take()).Exec(func(pgconn.CommandTag) error { set = true; return nil })
+	var last *pgx.QueuedQuery
+	for _, statement := range begin.sets {
+		last = batch.Queue(statement)
+	}
+	last.Exec(func(pgconn.CommandTag) error { set = true; return nil })
 	queue(batch)
 	batch.Queue("rollback")
 	err = h.SendBatch(ctx, batch).Close()

@@ -43,8 +43,8 @@ const (
 
 // begin is what a transaction begins with.
 type begin struct {
-	role     string
-	settings [][2]string // by name, for the transaction only
+	role string
+	sets []string // statements, in their order, whose effect ends with the transaction
 }
 
 func (p *Pools) begin(t Tenant) (begin, error) {
@@ -55,29 +55,20 @@ func (p *Pools) begin(t Tenant) (begin, error) {
 	if err != nil {
 		return begin{}, err
 	}
-	return begin{role: role, settings: [][2]string{
-		{"role", role},
-		{"search_path", postgres.Ident(t.Schema) + ", ext"},
-		{"statement_timeout", milliseconds(t.Limits.StatementTimeout)},
-		{"lock_timeout", milliseconds(lockTimeout)},
+	return begin{role: role, sets: []string{
+		"set local role " + postgres.Literal(role),
+		"set local search_path = " + postgres.Ident(t.Schema) + ", ext",
+		"set local statement_timeout = " + milliseconds(t.Limits.StatementTimeout),
+		"set local lock_timeout = " + milliseconds(lockTimeout),
 	}}, nil
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// take is a statement that takes the settings, in their order. One costs the server less than one for each.
-func (b begin) take() string {
-	calls := make([]string, len(b.settings))
-	for i, setting := range b.settings {
-		calls[i] = "set_config('" + setting[0] + "', " + postgres.Literal(setting[1]) + ", true)"
-	}
-	return "select " + strings.Join(calls, ", ")
-}
-
 // message is the one with which a transaction of several messages begins: their writer may die in between.
 func (b begin) message(t Tenant) string {
-	b.settings = append(b.settings, [2]string{"idle_in_transaction_session_timeout", milliseconds(max(2*t.Limits.StatementTimeout, time.Minute))})
-	return "begin;" + b.take()
+	idle := "set local idle_in_transaction_session_timeout = " + milliseconds(max(2*t.Limits.StatementTimeout, time.Minute))
+	return "begin;" + strings.Join(b.sets, ";") + ";" + idle
 }
 
 // Tx runs do in a transaction of the tenant, and commits it when do returns nil. It takes two round trips and those of do.

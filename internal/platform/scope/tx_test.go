@@ -186,6 +186,32 @@ func TestReadsChangeNothing(t *testing.T) {
 	require.Len(t, f.Backends(t, "notes"), 1)
 }
 
+// TestABeginningThatFailsLeavesNothing has role and path taken, and the third setting refused.
+func TestABeginningThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, fleet.Options{})
+	f.Provision(t, "a", "b")
+	a, b := f.Tenant(t, "a"), f.Tenant(t, "b")
+	pools := f.Pools(t, one())
+	_, err := read(t.Context(), pools, b, 1)
+	require.NoError(t, err)
+	before := f.Backends(t, "notes")
+	a.Limits.StatementTimeout = -time.Second
+	ran := false
+	err = pools.Read(t.Context(), a, func(b *pgx.Batch) {
+		b.Queue(`select 1`).QueryRow(func(pgx.Row) error { ran = true; return nil })
+	})
+	require.ErrorContains(t, err, "statement_timeout")
+	require.False(t, ran)
+	requireClean(t, pools, b, "after a read that couldn't begin")
+	require.ErrorContains(t, write(t.Context(), pools, a, 2, "x"), "statement_timeout")
+	requireClean(t, pools, b, "after a transaction that couldn't begin")
+	body, err := read(t.Context(), pools, b, 1)
+	require.NoError(t, err)
+	require.Equal(t, "first", body)
+	require.Equal(t, before, f.Backends(t, "notes"))
+}
+
 func TestLimitsOfStatements(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, fleet.Options{})
