@@ -57,7 +57,7 @@ func (c *Consumer) defaults() {
 		c.Prefetch = defaultPrefetch
 	}
 	if len(c.Delays) == 0 {
-		c.Delays = []time.Duration{5 * time.Second, 30 * time.Second, 5 * time.Minute}
+		c.Delays = defaultDelays()
 	}
 	if c.Attempts == 0 {
 		c.Attempts = defaultAttempts

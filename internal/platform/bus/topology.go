@@ -87,23 +87,32 @@ func (n names) declare(ch *amqp.Channel, q queue) error {
 	return nil
 }
 
-// missing tells whether one of the queues isn't there. Asking for one costs the channel.
+// missing tells whether one of the queues isn't there.
 func (l *link) missing(ctx context.Context, queues ...string) (bool, error) {
 	for _, name := range queues {
-		ch, err := l.channel(ctx)
-		if err != nil {
-			return false, err
-		}
-		_, err = ch.QueueDeclarePassive(name, true, false, false, false, nil)
-		if isMissing(err) {
-			return true, nil
-		}
-		if err != nil {
-			return false, fmt.Errorf("look for queue %s: %w", name, err)
-		}
-		if err := ch.Close(); err != nil {
-			return false, fmt.Errorf("close a channel: %w", err)
+		if _, there, err := l.look(ctx, name); err != nil || !there {
+			return err == nil, err
 		}
 	}
 	return false, nil
+}
+
+// look asks how a queue stands, if it is there. It takes a channel of its own, since to ask for one that isn't there costs the channel.
+func (l *link) look(ctx context.Context, name string) (found amqp.Queue, there bool, err error) {
+	ch, err := l.channel(ctx)
+	if err != nil {
+		return found, false, err
+	}
+	defer l.cutAfter(ctx)()
+	found, err = ch.QueueDeclarePassive(name, true, false, false, false, nil)
+	if isMissing(err) {
+		return found, false, nil
+	}
+	if err != nil {
+		return found, false, fmt.Errorf("look for queue %s: %w", name, err)
+	}
+	if err := ch.Close(); err != nil {
+		return found, false, fmt.Errorf("close a channel: %w", err)
+	}
+	return found, true, nil
 }
