@@ -16,12 +16,14 @@ import (
 	"tenantctl/internal/tenant"
 	"tenantctl/internal/tui"
 	"tenantctl/internal/tui/records"
+	"tenantctl/internal/tui/remote"
 )
 
 type dashboardOptions struct {
 	Factory  *Factory
 	Name     string
 	ReadOnly bool
+	serverFlags
 }
 
 func newCmdDashboard(f *Factory, runF func(context.Context, *dashboardOptions) error) *cobra.Command {
@@ -37,13 +39,15 @@ given, and why the rest can't. Every action shows first what it would do; what c
 An action is a run of tenantctl of its own: it goes on when the dashboard is closed. With --readonly there is only seeing.
 
 It needs 60 columns and 16 rows. It asks the control database twice a second; instances and services it asks only for what a page shows
-of them, and does without where they don't answer.`,
+of them, and does without where they don't answer. With --server it asks an operator instead, which needs neither tenants.yaml nor a
+database to be reached from here; something can be done then only where they are, and are that operator's.`,
 		Example: `  tenantctl dashboard
   tenantctl dashboard client-x
-  tenantctl dashboard --readonly`,
+  tenantctl dashboard --readonly
+  tenantctl dashboard --server http://operator:8090 --token-file token`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
+			if err := opts.check(cmd); err != nil || len(args) == 0 {
+				return err
 			}
 			opts.Name = args[0]
 			return f.oneTenant(cmd, args)
@@ -57,6 +61,7 @@ of them, and does without where they don't answer.`,
 		ValidArgsFunction: f.completeTenant,
 	}
 	cmd.Flags().BoolVar(&opts.ReadOnly, "readonly", false, "show everything, change nothing")
+	opts.flags(cmd)
 	return cmd
 }
 
@@ -67,18 +72,15 @@ func runDashboard(ctx context.Context, opts *dashboardOptions) error {
 	if !isFile || !isFileToo || !f.Streams.InTerminal || !f.Streams.OutTerminal || f.Streams.Dumb {
 		return tenant.WithHint(&invalidUsage{"the dashboard needs a terminal that moves its cursor"}, "`tenantctl status` prints how the fleet stands, `tenantctl events --follow` what happens")
 	}
-	source, err := f.dashboardSource()
-	if err != nil {
-		return err
-	}
-	if err := f.wakeRecords(ctx); err != nil {
-		return err
-	}
-	defer source.Close()
 	actions, err := f.newCommands()
 	if err != nil {
 		return err
 	}
+	source, err := opts.source(ctx, actions)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
 	start := ""
 	if opts.Name != "" {
 		start = "tenant " + opts.Name
@@ -96,6 +98,31 @@ func runDashboard(ctx context.Context, opts *dashboardOptions) error {
 		}
 	}
 	return err
+}
+
+// closingSource is a source that holds something open.
+type closingSource interface {
+	tui.Source
+	Close()
+}
+
+// source is the operator that was named, else the control database. Of an operator's fleet actions have to find out whether they
+// reach it.
+func (o *dashboardOptions) source(ctx context.Context, actions *commands) (closingSource, error) {
+	if o.Server == "" {
+		source, err := o.Factory.dashboardSource()
+		if err != nil {
+			return nil, err
+		}
+		return source, o.Factory.wakeRecords(ctx)
+	}
+	client, err := o.client()
+	if err != nil {
+		return nil, err
+	}
+	source := remote.Source{Client: client}
+	actions.unable = (&reach{factory: o.Factory, from: source}).why
+	return source, nil
 }
 
 // wakeRecords brings a local stack's server up that is down, which tells so: before there is a screen to tell it over.

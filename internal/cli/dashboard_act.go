@@ -26,6 +26,7 @@ type commands struct {
 	file    string // tenants.yaml
 	logs    string // the folder
 	known   map[string]bool
+	unable  func(context.Context) string // why what the dashboard shows can't be changed from here; nil: it can
 	mutex   sync.Mutex
 	tasks   []*runningTask
 }
@@ -69,6 +70,14 @@ func (c *commands) Missing(verb string) string {
 		return ""
 	}
 	return "this tenantctl has no command `" + verb + "`"
+}
+
+// Unable implements tui.Actions.
+func (c *commands) Unable(ctx context.Context) string {
+	if c.unable == nil {
+		return ""
+	}
+	return c.unable(ctx)
 }
 
 // lines are the command lines of a request: one for all its tenants, or one for each where the command takes one tenant.

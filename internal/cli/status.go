@@ -21,8 +21,7 @@ import (
 type statusOptions struct {
 	Factory   *Factory
 	Selection selection
-	Server    string
-	TokenFile string
+	serverFlags
 }
 
 func newCmdStatus(f *Factory, runF func(context.Context, *statusOptions) error) *cobra.Command {
@@ -41,8 +40,8 @@ It asks the control database only, and makes nothing: of a local stack that was 
   tenantctl status -o json
   tenantctl status --server http://operator:8090 --token-file token`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if (opts.Server == "") != (opts.TokenFile == "") {
-				return usageError(cmd, "", "--server and --token-file go together")
+			if err := opts.check(cmd); err != nil {
+				return err
 			}
 			return opts.Selection.some(f, false)(cmd, args)
 		},
@@ -54,8 +53,7 @@ It asks the control database only, and makes nothing: of a local stack that was 
 		},
 	}
 	opts.Selection.flags(f, cmd)
-	cmd.Flags().StringVar(&opts.Server, "server", "", "ask the status API of an operator, at this address, in place of file and database")
-	cmd.Flags().StringVar(&opts.TokenFile, "token-file", "", "file with the token for --server")
+	opts.flags(cmd)
 	return cmd
 }
 

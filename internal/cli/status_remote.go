@@ -2,13 +2,9 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,26 +43,30 @@ const remoteTimeout = 30 * time.Second
 
 // fetch reads the tenants named, or all of them, page by page.
 func (o *statusOptions) fetch(ctx context.Context) ([]tenant.Status, error) {
-	key, err := os.ReadFile(o.TokenFile)
+	ask, err := o.client()
 	if err != nil {
-		return nil, fmt.Errorf("read the token: %w", err)
+		return nil, err
 	}
+	defer ask.Close()
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
-	ask := statusAPI{server: strings.TrimSuffix(o.Server, "/"), token: strings.TrimSpace(string(key))}
 	var found []tenant.Status
 	for _, name := range o.Selection.Names {
 		var one struct {
 			Tenant tenant.Status `json:"tenant"`
 		}
-		if err := ask.get(ctx, "/v1/tenants/"+url.PathEscape(name), &one); err != nil {
+		if err := ask.Get(ctx, "/v1/tenants/"+url.PathEscape(name), nil, &one); err != nil {
 			return nil, fmt.Errorf("tenant %s: %w", name, err)
 		}
 		found = append(found, one.Tenant)
 	}
 	for next := ""; len(o.Selection.Names) == 0; {
 		var page service.Page[tenant.Status]
-		if err := ask.get(ctx, "/v1/tenants?limit=500&after="+url.QueryEscape(next), &page); err != nil {
+		query := url.Values{"limit": {"500"}}
+		if next != "" {
+			query.Set("after", next)
+		}
+		if err := ask.Get(ctx, "/v1/tenants", query, &page); err != nil {
 			return nil, err
 		}
 		found = append(found, page.Items...)
@@ -75,34 +75,4 @@ func (o *statusOptions) fetch(ctx context.Context) ([]tenant.Status, error) {
 		}
 	}
 	return found, nil
-}
-
-// statusAPI is an operator's status API.
-type statusAPI struct{ server, token string }
-
-func (r statusAPI) get(ctx context.Context, path string, into any) error {
-	path = strings.TrimSuffix(path, "&after=")
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.server+path, nil)
-	if err != nil {
-		return tenant.WithHint(&invalidUsage{fmt.Sprintf("--server: %q is no address", r.server)}, "it looks like http://operator:8090")
-	}
-	request.Header.Set("Authorization", "Bearer "+r.token)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return tenant.WithHint(fmt.Errorf("ask %s: %w", r.server, err), "check that an operator runs there with --listen")
-	}
-	defer func() { _ = response.Body.Close() }() // it was read
-	switch response.StatusCode {
-	case http.StatusOK:
-	case http.StatusUnauthorized:
-		return tenant.WithHint(fmt.Errorf("%s declines the token: %w", r.server, tenant.ErrAuth), "--token-file has to hold what the operator's --token-file holds")
-	case http.StatusNotFound:
-		return tenant.ErrNotFound
-	default:
-		return fmt.Errorf("%s answers %s", r.server, response.Status)
-	}
-	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
-		return fmt.Errorf("read the answer of %s: %w", r.server, err)
-	}
-	return nil
 }

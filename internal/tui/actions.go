@@ -16,6 +16,8 @@ import (
 type Actions interface {
 	// Missing says why a verb can't be done by this program at all; "" where it can.
 	Missing(verb string) string
+	// Unable says why nothing at all can be done from here at the moment; "" where something can. It is asked again and again.
+	Unable(ctx context.Context) string
 	// Plan says what a request would do; it touches nothing.
 	Plan(ctx context.Context, r Request) (Plan, error)
 	// Do begins it. It goes on when the dashboard ends.
@@ -202,6 +204,8 @@ func (a *app) refusal(v verb, names []tenant.Name) string {
 		return "the dashboard was started with --readonly"
 	case a.Actions == nil:
 		return "this dashboard can only look"
+	case a.unable != "":
+		return a.unable
 	case a.Actions.Missing(v.name) != "":
 		return a.Actions.Missing(v.name)
 	case len(names) == 0 && v.name == "retry" && a.onRollout():

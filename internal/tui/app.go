@@ -50,6 +50,10 @@ type app struct {
 	tasks   []Task
 	menu    *menu
 
+	unable     string // why nothing can be done from here; "": something can
+	askingAble bool
+	askedAble  time.Time
+
 	message string
 	saidAt  time.Time
 	leaving bool // asked once whether to leave with tasks under way
@@ -66,7 +70,7 @@ func newApp(o Options) *app {
 	if o.Every == 0 {
 		o.Every = everyDefault
 	}
-	a := &app{Options: o, theme: o.Theme, lastEvent: -1}
+	a := &app{Options: o, theme: o.Theme, lastEvent: -1, unable: notAsked}
 	a.link.began = a.now()
 	a.pages = []page{newFleetPage(a)}
 	return a
@@ -76,11 +80,11 @@ func (a *app) now() time.Time { return a.Now() }
 
 // Init implements tea.Model.
 func (a *app) Init() tea.Cmd {
-	first := a.poll()
-	if a.Start == "" {
-		return first
+	begin := []tea.Cmd{a.poll(), a.able()}
+	if a.Start != "" {
+		begin = append(begin, a.command(a.Start))
 	}
-	return tea.Batch(first, a.command(a.Start))
+	return tea.Batch(begin...)
 }
 
 // Update implements tea.Model. It never waits.
@@ -89,13 +93,15 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		a.width, a.height = msg.Width, msg.Height
 	case tea.KeyMsg:
-		return a, a.key(msg)
+		return a, a.keys(msg)
 	case polled:
-		return a, a.polled(msg)
+		return a, tea.Batch(a.polled(msg), a.able())
 	case askAgain:
 		return a, a.again(msg)
 	case notStopped:
 		a.say("no shell could bring it back: it isn't suspended")
+	case able:
+		a.takeAble(msg)
 	case planned:
 		a.planned(msg)
 	case began:
@@ -105,6 +111,24 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 func (a *app) top() page { return a.pages[len(a.pages)-1] }
+
+// keys takes apart what arrives at once: over a slow line, keys that were pressed one after the other come as one. What was pasted
+// is text; on a page, where each letter would be a key, it is nothing.
+func (a *app) keys(msg tea.KeyMsg) tea.Cmd {
+	typing := a.input != nil || a.dialog != nil && a.dialog.typed != nil
+	switch {
+	case msg.Paste && !typing:
+		a.say("what is pasted is taken where something is typed: `:` or `/` begins that")
+		return nil
+	case msg.Paste || len(msg.Runes) < 2:
+		return a.key(msg)
+	}
+	var all []tea.Cmd
+	for _, r := range msg.Runes {
+		all = append(all, a.key(tea.KeyMsg{Type: msg.Type, Runes: []rune{r}, Alt: msg.Alt}))
+	}
+	return tea.Batch(all...)
+}
 
 // key hands a key to whatever is open, from the top down.
 func (a *app) key(msg tea.KeyMsg) tea.Cmd {

@@ -141,6 +141,28 @@ func TestMarkedTenants(t *testing.T) {
 	b.sees("do something with client-000, client-010, client-030", "R  resume     not now: client-000: it is active already")
 }
 
+// TestKeysThatArriveAtOnce has keys come together, as over a slow line, and a text that is pasted.
+func TestKeysThatArriveAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.press(":tenant", " ", "client-022", "enter")
+	require.Equal(t, "client-022", b.app.top().crumb())
+	b.press("esc", "g", "j", "j")
+	one := b.app.top().targets()
+	b.press("gjj")
+	require.Equal(t, one, b.app.top().targets())
+	b.press("g", "My")
+	require.Empty(t, b.hands.done, "the plan wasn't seen when the second key was pressed")
+	b.press("esc")
+	paste := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("Sy"), Paste: true}
+	b.app.Update(paste)
+	b.sees("what is pasted is taken where something is typed")
+	require.Nil(t, b.app.dialog)
+	b.press(":")
+	b.app.Update(paste)
+	require.Equal(t, "Sy", b.app.input.value())
+}
+
 func TestCommandsAreCompleted(t *testing.T) {
 	t.Parallel()
 	b := setup(t, aScript())

@@ -1,7 +1,7 @@
 // Package tui is the dashboard: the fleet in a terminal, to see and to drive.
 //
-// It has two seams. Source is what it reads: tui/records reads the control database, and whoever serves the same questions over
-// HTTP can stand in its place without the pages noticing. Actions is what it does: internal/cli plugs in the program's own
+// It has two seams. Source is what it reads: tui/records reads the control database, tui/remote asks an operator that does, without
+// the pages noticing. Actions is what it does: internal/cli plugs in the program's own
 // commands, each started as a process of its own, so that a key in the dashboard and a line at a shell are the same thing, and
 // a move goes on when the dashboard is closed.
 //

@@ -62,7 +62,7 @@ func (a *app) sorry() string {
 
 func (a *app) header() string {
 	left := text(strong, "tenantctl")
-	if a.ReadOnly {
+	if a.ReadOnly || a.unable != "" && a.unable != notAsked {
 		left = left.with(warn, "  read only")
 	}
 	if n := a.underWay(); n > 0 {

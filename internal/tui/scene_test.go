@@ -162,6 +162,13 @@ type hands struct {
 	tasks   []Task
 	stopped []int
 	act     func(Request)
+	unable  string
+}
+
+func (h *hands) Unable(context.Context) string {
+	h.mutex.Lock()
+	defer h.mutex.Unlock()
+	return h.unable
 }
 
 func (h *hands) Missing(verb string) string {
@@ -241,7 +248,7 @@ func (b *bundle) run(cmd tea.Cmd) {
 	switch msg := cmd().(type) {
 	case polled:
 		b.app.Update(msg) // what it returns is the timer
-	case planned, began:
+	case planned, began, able:
 		b.app.Update(msg)
 	case tea.BatchMsg:
 		for _, c := range msg {

@@ -39,16 +39,14 @@ const (
 	trouble = "client-247"
 )
 
-func newScene(t *testing.T) *scene {
+// bare is a folder of its own with a legacy database, and nothing declared.
+func bare(t *testing.T) (s *scene, legacy string) {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Skip("tmux is not installed: scripts/setup.sh installs it")
 	}
-	s := &scene{t: t, dir: localtest.Folder(t), control: localtest.Database(t), instance: localtest.Database(t)}
-	legacy := localtest.Database(t)
-	s.exec(legacy, `create table orders as select i as id, 'customer ' || i as name, repeat('x', 200) as note from generate_series(1, 60000) as i;
-		alter table orders add primary key (id);
-		create table customers as select i as id, 'customer ' || i as name from generate_series(1, 5000) as i`)
+	s = &scene{t: t, dir: localtest.Folder(t), control: localtest.Database(t), instance: localtest.Database(t)}
+	legacy = localtest.Database(t)
 	for _, folder := range []string{"tmp", "state"} {
 		require.NoError(t, os.Mkdir(filepath.Join(s.dir, folder), 0o755)) //nolint:gosec // the servers' user passes through
 	}
@@ -57,6 +55,16 @@ func newScene(t *testing.T) *scene {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "XDG_STATE_HOME=" + filepath.Join(s.dir, "state"), "TMPDIR=" + filepath.Join(s.dir, "tmp"), "TZ=UTC", "LC_ALL=C.UTF-8",
 		"CONTROL_DSN=" + s.control, "SHARED_1_DSN=" + s.instance, "LEGACY_DSN=" + legacy,
 	}
+	return s, legacy
+}
+
+// newScene is a fleet of 500 of which one is to be moved.
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	s, legacy := bare(t)
+	s.exec(legacy, `create table orders as select i as id, 'customer ' || i as name, repeat('x', 200) as note from generate_series(1, 60000) as i;
+		alter table orders add primary key (id);
+		create table customers as select i as id, 'customer ' || i as name from generate_series(1, 5000) as i`)
 	s.declare()
 	s.run("provision", "client-001") // sets the records up
 	s.fill()

@@ -1,0 +1,102 @@
+package dashboard
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tenantctl/internal/local/localtest"
+)
+
+// operated is a small fleet that an operator keeps, one of whose tenants has a move that was told to stop before its fence.
+func operated(t *testing.T) (s *scene, server string) {
+	t.Helper()
+	s, legacy := bare(t)
+	s.exec(legacy, `create table orders as select i as id, 'customer ' || i as name from generate_series(1, 500) as i; alter table orders add primary key (id)`)
+	file := fmt.Sprintf("version: 1\ncontrol: { dsn: \"${CONTROL_DSN}\" }\ninstances: { shared-1: { dsn: \"${SHARED_1_DSN}\", rolePrefix: %s } }\n"+
+		"tenants:\n  client-a: {}\n  client-b: {}\n  client-x: { services: [], legacy: { dsn: \"${LEGACY_DSN}\" } }\n", localtest.Prefix(t))
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "tenants.yaml"), []byte(file), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "token"), []byte("a-token-of-enough-characters\n"), 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "elsewhere"), 0o700))
+	s.run("provision", "client-a")
+	s.run("migrate", "client-x", "--yes", "--stop-before", "fence", "--progress", "none")
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, free.Close())
+	return s, free.Addr().String()
+}
+
+// operate starts an operator; what is returned ends it.
+func (s *scene) operate(listen string) (end func()) {
+	s.t.Helper()
+	operator := s.command("operator", "--listen", listen, "--token-file", "token")
+	log, err := os.Create(filepath.Join(s.dir, "operator.log"))
+	require.NoError(s.t, err)
+	operator.Stdout, operator.Stderr = log, log
+	require.NoError(s.t, operator.Start())
+	end = func() {
+		_ = operator.Process.Signal(os.Interrupt) // it may have ended
+		_ = operator.Wait()                       // by the signal
+		_ = log.Close()
+	}
+	s.t.Cleanup(end)
+	return end
+}
+
+func (s *scene) becomes(want, sql string) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool { return s.ask(s.control, sql) == want }, 30*time.Second, 50*time.Millisecond, "%s: %s", sql, want)
+}
+
+// TestAFleetIsSeenThroughItsOperator sees and drives a fleet by its operator's API: one tenant is suspended and given its service back,
+// a move that was stopped is tried again and ends on the platform. The operator goes away and comes back meanwhile. Where there is
+// no tenants.yaml, everything is seen and nothing can be done, and the reason is told.
+func TestAFleetIsSeenThroughItsOperator(t *testing.T) {
+	t.Parallel()
+	s, listen := operated(t)
+	end := s.operate(listen)
+	s.becomes("active", `select state from tenantctl.tenant where name = 'client-b'`)
+	s.open()
+	line := localtest.Program(t, "") + " dashboard --server http://" + listen + " --token-file "
+	s.types(line + "token; echo it was left with $?")
+	s.shows("3 tenants", "● live operator at http://"+listen, "migrate stopped")
+
+	s.types(":tenant client-b")
+	s.shows("fleet › client-b")
+	s.press("S")
+	s.shows("suspend client-b?", "$ tenantctl suspend client-b")
+	s.press("y")
+	s.shows("suspended")
+	s.becomes("suspended", `select state from tenantctl.tenant where name = 'client-b'`)
+	s.shows("state=suspended")
+	s.press("R")
+	s.shows("resume client-b?", "$ tenantctl resume client-b")
+	s.press("y")
+	s.becomes("active", `select state from tenantctl.tenant where name = 'client-b'`)
+	s.types(":tenant client-x")
+	s.shows("fleet › client-b › client-x")
+	s.press("T")
+	s.shows("retry client-x?", "$ tenantctl migrate client-x")
+	s.press("y")
+	s.becomes("platform", `select target from tenantctl.route where tenant = 'client-x'`)
+	s.types(":move client-x")
+	s.shows("move done", "equal: every row arrived as it was sent")
+
+	end()
+	s.shows("! operator at http://"+listen+" is away", "trying again", "move done")
+	s.operate(listen)
+	s.shows("● live operator", "answers again")
+	s.press("q")
+	s.shows("it was left with 0")
+	s.types("cd elsewhere")
+	s.types(line + "../token")
+	s.shows("3 tenants", "● live operator", "read only")
+	s.press("S")
+	s.shows("suspend: what is done here needs tenants.yaml and its control database")
+	s.press("q")
+}
