@@ -28,6 +28,7 @@ type Factory struct {
 	flags   *pflag.FlagSet // the global ones
 	signals *signals
 	now     func() time.Time
+	as      string // what stands before the user's name where it isn't the user who acts
 
 	settings func() (Settings, error)
 	config   func() (*config.File, error)
@@ -54,7 +55,7 @@ func newFactory(streams *terminal.Streams, env func(string) (string, bool), sign
 
 // with is a factory for another content of tenants.yaml. What it opens is closed by its own Close; the records are shared.
 func (f *Factory) with(file *config.File, records *registry.Registry) *Factory {
-	made := &Factory{Streams: f.Streams, env: f.env, flags: f.flags, signals: f.signals, now: f.now, settings: f.settings}
+	made := &Factory{Streams: f.Streams, env: f.env, flags: f.flags, signals: f.signals, now: f.now, as: f.as, settings: f.settings}
 	made.config = func() (*config.File, error) { return file, nil }
 	made.servers.factory, made.servers.registry = made, records
 	return made
@@ -172,5 +173,5 @@ func (f *Factory) actor() string {
 	if h, err := os.Hostname(); err == nil {
 		host = h
 	}
-	return name + "@" + host
+	return f.as + name + "@" + host
 }

@@ -119,6 +119,14 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 	if err != nil {
 		return err
 	}
+	var collector config.Platform
+	if file, err := f.Config(); err == nil { // a file that can't be read yet is the operator's to tell
+		collector = file.Platform()
+	}
+	collected, err := f.collect(ctx, collector, log)
+	if err != nil {
+		return err
+	}
 	o, err := operator.New(ctx, operator.Options{
 		Records: records, Control: control, File: settings.File,
 		Load: func() (*config.File, error) {
@@ -130,7 +138,7 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 		},
 		Open:    f.workshop(records, opts.Workers),
 		Workers: opts.Workers, Moves: opts.Moves, Resync: opts.Resync, Heal: opts.Heal, RemovalShare: opts.RemovalShare,
-		DiffersAfter: opts.DiffersAfter, Sinks: sinks, Actor: "operator of " + f.actor(), Log: log,
+		DiffersAfter: opts.DiffersAfter, Sinks: sinks, Actor: asOperator + f.actor(), Log: log, Trace: collected.Tracer(operatorService),
 	})
 	if err != nil {
 		return err

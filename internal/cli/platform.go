@@ -89,7 +89,7 @@ func newPlatform(ctx context.Context, f *Factory, opts *serveOptions) (*platform
 	if err := p.configure(file.Platform(), opts.Domain); err != nil {
 		return nil, err
 	}
-	if err := p.collect(ctx); err != nil {
+	if p.collected, err = f.collect(ctx, p.settings, p.logOf(processItself)); err != nil {
 		return nil, err
 	}
 	if p.records, err = f.Registry(ctx); err != nil {

@@ -16,22 +16,22 @@ import (
 const collectorVariable = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 // collect opens what sends spans, where there is a collector.
-func (p *platform) collect(ctx context.Context) (err error) {
-	endpoint := p.settings.Collector
+func (f *Factory) collect(ctx context.Context, settings config.Platform, log *slog.Logger) (*telemetry.Collected, error) {
+	endpoint := settings.Collector
 	if endpoint == "" {
-		endpoint, _ = p.f.env(collectorVariable)
+		endpoint, _ = f.env(collectorVariable)
 	}
 	ratio := 1.0
-	if p.settings.Traced != nil {
-		ratio = *p.settings.Traced
+	if settings.Traced != nil {
+		ratio = *settings.Traced
 	}
-	p.collected, err = telemetry.Open(ctx, telemetry.Options{Endpoint: endpoint, Ratio: ratio, Build: p.build, Log: p.logOf(processItself)})
-	p.f.onClose(func(ctx context.Context) {
-		if err := p.collected.Close(ctx); err != nil {
-			p.logOf(processItself).WarnContext(ctx, "the last spans can't be sent", "error", err)
+	collected, err := telemetry.Open(ctx, telemetry.Options{Endpoint: endpoint, Ratio: ratio, Build: thisBuild().Version, Log: log})
+	f.onClose(func(ctx context.Context) {
+		if err := collected.Close(ctx); err != nil {
+			log.WarnContext(ctx, "the last spans can't be sent", "error", err)
 		}
 	})
-	return err
+	return collected, err
 }
 
 // processItself names the lines of what all services of a process share.

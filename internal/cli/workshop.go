@@ -27,7 +27,9 @@ type workshop struct {
 
 func (f *Factory) workshop(records *registry.Registry, workers int) func(*config.File) operator.Workshop {
 	return func(file *config.File) operator.Workshop {
-		return &workshop{Factory: f.with(file, records), file: file, records: records, workers: workers}
+		made := f.with(file, records)
+		made.as = asOperator
+		return &workshop{Factory: made, file: file, records: records, workers: workers}
 	}
 }
 
@@ -44,6 +46,8 @@ func (w *workshop) Targets(context.Context) ([]upgrade.Target, error) {
 	_, targets, err := upgradeTargets(w.file, nil, 0)
 	return targets, err
 }
+
+const asOperator = "operator of "
 
 const byOperator = "declared in tenants.yaml"
 

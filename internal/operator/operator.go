@@ -15,6 +15,7 @@ import (
 	"tenantctl/internal/config"
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/registry"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -37,6 +38,7 @@ type Options struct {
 	Sinks        []Sink
 	Actor        string
 	Log          *slog.Logger
+	Trace        *telemetry.Tracer // nil: its spans are ids in the log and nothing else
 }
 
 // Operator is one replica.

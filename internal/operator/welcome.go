@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"log/slog"
 	"slices"
 	"time"
 
 	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/registry"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -150,7 +152,7 @@ func (o *Operator) makeAll(ctx context.Context, v *view, instance string, tenant
 	}
 	var outcomes []outcome
 	note := func(t reconcile.Tenant, took time.Duration, cause error) {
-		r, pause := o.judge(ctx, v, t, TaskTenant, "", cause)
+		r, pause := o.judge(telemetry.WithTenant(ctx, string(t.Name)), v, t, TaskTenant, "", cause)
 		if r.Result == "" { // goes on elsewhere
 			o.Metrics.job(TaskTenant, string(Waiting), took)
 			return
@@ -158,6 +160,8 @@ func (o *Operator) makeAll(ctx context.Context, v *view, instance string, tenant
 		outcomes = append(outcomes, outcome{r, pause})
 		o.Metrics.job(TaskTenant, string(r.Result), took)
 	}
+	ctx, span := o.Trace.Start(ctx, telemetry.Internal, "reconcile new tenants", slog.String("tenantctl.instance", instance), slog.Int("tenantctl.tenants", len(tenants)))
+	defer span.End()
 	home, err := v.home(ctx, instance)
 	if err == nil {
 		n := 0
@@ -171,6 +175,7 @@ func (o *Operator) makeAll(ctx context.Context, v *view, instance string, tenant
 		})
 	}
 	if err != nil { // the instance itself
+		span.Fail("instance")
 		for _, t := range tenants {
 			note(t.Tenant, 0, err)
 		}

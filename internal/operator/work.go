@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/registry"
+	"tenantctl/internal/telemetry"
 	"tenantctl/internal/tenant"
 )
 
@@ -57,12 +59,27 @@ func (o *Operator) inForce(ctx context.Context) (*loaded, func(), error) {
 	return l, done, err
 }
 
-// carryOut does a task and records what came of it.
+// carryOut does a task and records what came of it. It is a trace of its own, which all lines about it bear.
 func (o *Operator) carryOut(ctx context.Context, v *view, t reconcile.Tenant, task Task) error {
 	began := time.Now()
+	if t.Name != "" {
+		ctx = telemetry.WithTenant(ctx, string(t.Name))
+	}
+	ctx, span := o.Trace.Start(ctx, telemetry.Internal, "reconcile "+string(task), slog.String("tenantctl.task", string(task)), slog.String("tenantctl.declared", v.declared(t, task)))
+	defer span.End()
 	message, err := o.do(ctx, v, t, task)
 	result, err := o.settle(ctx, v, t, task, message, err)
-	o.Metrics.job(task, string(result), time.Since(began))
+	took := time.Since(began)
+	span.Set(slog.String("tenantctl.result", string(result)))
+	switch {
+	case err != nil:
+		span.Fail("records")
+	case result == Failed || result == Refused:
+		span.Fail(string(result))
+	case result == Settled:
+		o.Log.InfoContext(ctx, "as declared", "task", task, "duration", took)
+	}
+	o.Metrics.job(task, string(result), took)
 	return err
 }
 
@@ -121,7 +138,7 @@ func (o *Operator) judge(ctx context.Context, v *view, t reconcile.Tenant, task 
 		pause = backoff(r.Attempts)
 	}
 	if r.Result == Refused || r.Result == Failed {
-		o.Log.ErrorContext(ctx, "not as declared", "task", task, "tenant", t.Name, "result", r.Result, "attempts", r.Attempts, "error", cause)
+		o.Log.ErrorContext(ctx, "not as declared", "task", task, "result", r.Result, "attempts", r.Attempts, "error", cause)
 		if before.Message != r.Message {
 			o.tell(ctx, "operator."+string(r.Result), t.Name, fmt.Sprintf("%s: %s", task, r.Message))
 		}

@@ -29,6 +29,7 @@ import (
 	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/registry"
 	"tenantctl/internal/tenant"
+	"tenantctl/test/fleet"
 )
 
 // asProgram makes the test's binary the program itself.
@@ -72,12 +73,14 @@ type scene struct {
 	streams map[tenant.Name][]int64 // by tenant, first arrivals
 	seen    map[int64]bool
 	flaky   *rand.Rand
+
+	described func(event []byte) error // nil where docs/events.schema.json has it
 }
 
 // setup makes a control database, a folder with a service of one table, and a webhook. Nothing runs yet.
 func setup(t *testing.T, control string) *scene {
 	t.Helper()
-	s := &scene{t: t, dir: t.TempDir(), control: control, prefix: localtest.Prefix(t), streams: map[tenant.Name][]int64{}, seen: map[int64]bool{}, flaky: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // chances
+	s := &scene{t: t, dir: t.TempDir(), control: control, described: fleet.EventSchema(t), prefix: localtest.Prefix(t), streams: map[tenant.Name][]int64{}, seen: map[int64]bool{}, flaky: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // chances
 	hook := httptest.NewServer(http.HandlerFunc(s.take))
 	t.Cleanup(hook.Close)
 	s.hook, s.secret = hook.URL, filepath.Join(s.dir, "secret")
@@ -230,6 +233,9 @@ func (s *scene) take(w http.ResponseWriter, r *http.Request) {
 	if !operator.Verify([]byte(secret), r.Header.Get(operator.SignatureHeader), body, time.Now(), time.Minute) {
 		http.Error(w, "whose is this?", http.StatusForbidden)
 		return
+	}
+	if err := s.described(body); err != nil {
+		s.t.Error(err)
 	}
 	var e operator.CloudEvent
 	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&e); err != nil {
