@@ -2,14 +2,21 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"tenantctl/internal/local"
 	"tenantctl/internal/platform/bus"
+	"tenantctl/internal/tenant"
 )
 
 // Bus opens the broker that tenants.yaml names, or the local stack's, which is started if need be.
 func (f *Factory) Bus(ctx context.Context, log *slog.Logger) (*bus.Broker, error) {
+	return f.openBus(log, func() (string, error) { return f.localBroker(ctx) })
+}
+
+// openBus opens the broker that tenants.yaml names, else the one that is given; nil where there is none, which has no address.
+func (f *Factory) openBus(log *slog.Logger, otherwise func() (string, error)) (*bus.Broker, error) {
 	file, err := f.Config()
 	if err != nil {
 		return nil, err
@@ -18,12 +25,29 @@ func (f *Factory) Bus(ctx context.Context, log *slog.Logger) (*bus.Broker, error
 	if reference, given := file.Broker(); given {
 		opts.URL, err = f.resolve(reference)
 	} else {
-		opts.URL, err = f.localBroker(ctx)
+		opts.URL, err = otherwise()
 	}
-	if err != nil {
+	if err != nil || opts.URL == "" {
 		return nil, err
 	}
 	return bus.Open(opts)
+}
+
+// runningBroker is the local stack's RabbitMQ, if it runs.
+func (f *Factory) runningBroker() (string, error) {
+	dir, err := f.StackDir()
+	if err != nil {
+		return "", err
+	}
+	stack, err := local.Find(dir)
+	if errors.Is(err, tenant.ErrNotFound) || err == nil && (stack.Broker == nil || stack.Broker.PID() == 0) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	f.keepSecret(stack.Broker.URL())
+	return stack.Broker.URL(), nil
 }
 
 // localBroker brings the local stack's RabbitMQ up.

@@ -158,7 +158,7 @@ func (f *Factory) dashboardSource() (*records.Source, error) {
 			}
 			return specs, nil
 		},
-		Budget: &budget, Size: f.sizeOf, Waiting: f.waitingOn, LogsDir: f.logsDir, Platform: transport, Mask: f.mask,
+		Budget: &budget, Size: f.sizeOf, Waiting: f.waitingOn, Broker: f.waitingAtBroker, LogsDir: f.logsDir, Platform: transport, Mask: f.mask,
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/jobs"
+	"tenantctl/internal/platform/notifications"
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/tenant"
 	"tenantctl/internal/tui"
@@ -86,6 +87,27 @@ func (f *Factory) waitingOn(ctx context.Context, instance string) (found []tui.Q
 		found = append(found, queues...)
 	}
 	return found, nil
+}
+
+// waitingAtBroker asks the broker how much waits for whom, where there is one that runs: a look starts none.
+func (f *Factory) waitingAtBroker(ctx context.Context) ([]tui.Queue, error) {
+	file, err := f.Config()
+	if err != nil || !hasBuiltin(file, bus.Service) {
+		return nil, err
+	}
+	broker, err := f.openBus(nil, f.runningBroker)
+	if err != nil || broker == nil {
+		return nil, err
+	}
+	depths, parked, err := broker.Depths(ctx, notifications.Consumers()...)
+	if err != nil {
+		return nil, err
+	}
+	var found []tui.Queue
+	for _, d := range depths {
+		found = append(found, tui.Queue{Name: d.Consumer + " (broker)", Waiting: int64(d.Ready), Again: int64(d.Again), Takers: d.Takers})
+	}
+	return append(found, tui.Queue{Name: "parked (broker)", Waiting: int64(parked), Parked: true}), nil
 }
 
 func readQueues(ctx context.Context, conn *pgx.Conn, sql, instance, prefix string) ([]tui.Queue, error) {

@@ -400,6 +400,9 @@ func aScript() *script {
 			{Tenant: "client-009", Waiting: 4, Running: 2, Oldest: 80 * time.Millisecond, Dwell: 120 * time.Millisecond},
 		}},
 		{Instance: "shared-1", Name: "events to send"},
+		{Name: "notifications (broker)", Waiting: 12, Again: 3, Takers: 2},
+		{Name: "mail (broker)", Waiting: 41},
+		{Name: "parked (broker)", Waiting: 2, Parked: true},
 	}
 	s.events = someEvents("", 60)
 	return s

@@ -68,6 +68,7 @@ func (p *servicesPage) copyText() string { return p.doc.copyText() }
 
 func (p *servicesPage) lines(width, height int) []string {
 	p.doc.reset()
+	p.parked()
 	switch {
 	case !p.read:
 		p.doc.add(text(dim, p.app.waiting("reading what runs …")))
@@ -82,29 +83,29 @@ func (p *servicesPage) lines(width, height int) []string {
 			p.process(s)
 		}
 	}
-	switch {
-	case p.why != "":
-		p.doc.blank()
-		p.doc.paragraph(warn, "", "what waits isn't known: "+p.why, width, maxErrorLines)
-	case p.read:
-		p.queues()
+	if p.read {
+		p.queues(width)
 	}
 	return p.doc.draw(&p.app.theme, width, height)
 }
 
 // total is a service's line over those of its processes.
 func (p *servicesPage) total(first int) {
-	n, rate := 0, 0.0
+	n, rate, known := 0, 0.0, false
 	for _, s := range p.all[first:] {
 		if s.Service != p.all[first].Service {
 			break
 		}
 		n++
 		if s.Traffic != nil {
-			rate += s.Traffic.Rate
+			rate, known = rate+s.Traffic.Rate, true
 		}
 	}
-	l := text(strong, fit(p.all[first].Service, 17)).with(plain, pad(fmt.Sprintf("%.1f/s", rate), 9)).with(dim, "   "+look.Plural(int64(n), "replica", "replicas"))
+	each := "-"
+	if known {
+		each = fmt.Sprintf("%.1f/s", rate)
+	}
+	l := text(strong, fit(p.all[first].Service, 17)).with(plain, pad(each, 9)).with(dim, "   "+look.Plural(int64(n), "replica", "replicas"))
 	if calls := p.all[first].Calls; len(calls) > 0 {
 		l = l.with(dim, ", calls "+strings.Join(calls, ", "))
 	}

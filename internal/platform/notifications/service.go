@@ -89,7 +89,7 @@ func Hears(kind string) bool {
 // Listen handles events until ctx ends: those that users are told of, and the service's own about mails to be sent.
 func (n *Notifications) Listen(ctx context.Context) {
 	done := make(chan struct{})
-	go func() { defer close(done); n.consumer("mail", map[string]int{mailReady: 1}, n.send).Run(ctx) }()
+	go func() { defer close(done); n.consumer(mailQueue, map[string]int{mailReady: 1}, n.send).Run(ctx) }()
 	types := map[string]int{digestDue: 1}
 	for kind := range words {
 		types[kind] = 1
@@ -97,6 +97,12 @@ func (n *Notifications) Listen(ctx context.Context) {
 	n.consumer(Service, types, n.tell).Run(ctx)
 	<-done
 }
+
+// mailQueue is the consumer that sends what is ready to be sent.
+const mailQueue = "mail"
+
+// Consumers are the names of those that a process of this service runs.
+func Consumers() []string { return []string{Service, mailQueue} }
 
 func (n *Notifications) consumer(queue string, types map[string]int, handle func(context.Context, scope.Tx, bus.Message) error) *bus.Consumer {
 	return &bus.Consumer{

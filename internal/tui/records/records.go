@@ -32,6 +32,8 @@ type Options struct {
 	Size func(ctx context.Context, instance, schema string) (tui.Size, error)
 	// Waiting asks an instance what waits there; nil: nobody is asked.
 	Waiting func(ctx context.Context, instance string) ([]tui.Queue, error)
+	// Broker asks the broker what waits there; nil: nobody is asked.
+	Broker func(ctx context.Context) ([]tui.Queue, error)
 	// LogsDir is where the platform's services of this machine keep their lines; empty: nowhere.
 	LogsDir func() (string, error)
 	// Platform is how running services are reached; nil is the default.
