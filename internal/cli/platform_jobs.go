@@ -8,7 +8,8 @@ import (
 )
 
 // workers do a service's jobs beside it, on each instance, where tenants.yaml has the queue among its services; else they are nil.
-func (p *platform) workers(service string, pools *scope.Pools, kinds []jobs.Kind) (*jobs.Metrics, error) {
+// slots are how many jobs each does at once; 0 means the usual number.
+func (p *platform) workers(service string, pools *scope.Pools, kinds []jobs.Kind, slots int) (*jobs.Metrics, error) {
 	file, err := p.f.Config()
 	if err != nil || !hasBuiltin(file, jobs.Service) {
 		return nil, err
@@ -16,7 +17,7 @@ func (p *platform) workers(service string, pools *scope.Pools, kinds []jobs.Kind
 	metrics := jobs.NewMetrics()
 	for _, instance := range file.Instances() {
 		worker, err := jobs.NewWorker(jobs.Options{
-			Queue: service, Instance: instance.Name, Pools: pools, Tenants: p.directory, Kinds: kinds, Metrics: metrics, Log: p.logOf(service), Trace: p.collected.Tracer(service),
+			Queue: service, Instance: instance.Name, Pools: pools, Slots: slots, Tenants: p.directory, Kinds: kinds, Metrics: metrics, Log: p.logOf(service), Trace: p.collected.Tracer(service),
 			DSN: func(ctx context.Context) (string, error) { return p.sharedDSN(ctx, instance.Name, jobs.Service) },
 		})
 		if err != nil {

@@ -84,7 +84,7 @@ func (p *platform) core(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	working, err := p.workers(core.Service, store, core.Kinds())
+	working, err := p.workers(core.Service, store, core.Kinds(), 0)
 	if err != nil {
 		return made{}, err
 	}
@@ -96,6 +96,9 @@ func (p *platform) core(ctx context.Context) (made, error) {
 	}
 	return p.of(s, p.showBus(s))
 }
+
+// mailingSlots leave requests and single mails connections: a mailing keeps one while the mail server answers.
+const mailingSlots = 4
 
 func (p *platform) notifications(ctx context.Context) (made, error) {
 	store, err := p.pools(ctx, notifications.Service)
@@ -115,6 +118,9 @@ func (p *platform) notifications(ctx context.Context) (made, error) {
 		if opts.Mailer, err = notifications.OpenSMTP(address, p.settings.MailFrom); err != nil {
 			return made{}, err
 		}
+	}
+	if opts.Jobs, err = p.workers(notifications.Service, store, notifications.Kinds(opts.Mailer), mailingSlots); err != nil {
+		return made{}, err
 	}
 	n, err := notifications.New(opts)
 	if err != nil {

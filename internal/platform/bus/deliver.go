@@ -156,7 +156,7 @@ func (s *consuming) divert(ctx context.Context, d amqp.Delivery, m Message, caus
 		outcome = outcomeDelayed
 		delay := s.Delays[min(1, len(s.Delays)-1)]
 		out.key, out.message = n.retry(s.Queue, delay), again(d, nil)
-	case isPermanent(cause), m.Attempt >= s.Attempts:
+	case IsPermanent(cause), m.Attempt >= s.Attempts:
 		outcome = outcomeParked
 		headers := parkedWith(s.Queue, cause.Error())
 		headers[headerAttempt] = int64(m.Attempt)

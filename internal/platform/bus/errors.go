@@ -28,7 +28,8 @@ func (l later) Unwrap() error { return l.error }
 // Later marks what isn't the message's fault, such as a server that is away: it is tried again after a while, however often.
 func Later(err error) error { return later{err} }
 
-func isPermanent(err error) bool { return errors.As(err, &permanent{}) }
+// IsPermanent tells whether trying again can't mend it.
+func IsPermanent(err error) bool { return errors.As(err, &permanent{}) }
 
 func isLater(err error) bool { return errors.As(err, &later{}) }
 

@@ -106,7 +106,7 @@ func (at *exported) add(orders [][]string) (part string, err error) {
 }
 
 func askForExport(ctx context.Context, r *service.Request, tx scope.Tx) (service.Response, error) {
-	return accept(ctx, tx, jobs.Request{Kind: ExportKind, Cost: 10})
+	return accept(ctx, tx, jobs.Request{Kind: ExportKind})
 }
 
 // getExport streams the file, with one part in memory at a time.

@@ -29,9 +29,7 @@ func longWork(opts Options, writes idempotency.Writes) map[string]service.Handle
 	}
 	if opts.Jobs == nil {
 		for id := range all {
-			all[id] = func(*service.Request) (service.Response, error) {
-				return service.Response{}, service.Refuse(http.StatusNotFound, "no-jobs", "this platform runs no jobs")
-			}
+			all[id] = service.Refused(http.StatusNotFound, "no-jobs", "this platform runs no jobs")
 		}
 	}
 	return all

@@ -3,7 +3,6 @@ package core
 import (
 	_ "embed"
 	"log/slog"
-	"net/http"
 
 	"tenantctl/internal/platform/cache"
 	"tenantctl/internal/platform/idempotency"
@@ -72,7 +71,7 @@ func handlers(opts Options) map[string]service.Handler {
 	s := &server{cache: opts.Cache}
 	writes := idempotency.Writes{Store: opts.Pools, Service: Service, Since: withIdempotency}
 	all := map[string]service.Handler{}
-	add := func(id string, since uint64, handle service.Handler) { all[id] = from(since, handle) }
+	add := func(id string, since uint64, handle service.Handler) { all[id] = service.From(Service, since, handle) }
 	for _, of := range []struct {
 		*resource.Resource
 		one, many string
@@ -97,15 +96,4 @@ func handlers(opts Options) map[string]service.Handler {
 		add(id, withInvoices, handle)
 	}
 	return all
-}
-
-// from lets only tenants at a version or above pass.
-func from(since uint64, handle service.Handler) service.Handler {
-	return func(r *service.Request) (service.Response, error) {
-		if at := r.Identity.Tenant.Versions[Service]; at < since {
-			return service.Response{}, service.Refuse(http.StatusNotFound, "not-at-this-version",
-				"this tenant's schema is at version %d, and this needs version %d", at, since)
-		}
-		return handle(r)
-	}
 }

@@ -39,7 +39,7 @@ type Request struct {
 	Queue     string    // the service whose workers do it
 	Kind      string    // one that they know
 	Arguments any       // becomes JSON, of 256 kB at most
-	Cost      float64   // seconds of work that it is expected to be; 0 means 1
+	Cost      float64   // seconds of work until it ends or gives way; 0 means 1. What a job that gave way had used counts from then on.
 	Due       time.Time // not before; zero: at once
 }
 

@@ -224,24 +224,27 @@ func (w *Worker) wait(ctx context.Context, failed error) {
 // take takes what there is room for.
 func (w *Worker) take(ctx, work context.Context) error {
 	room := w.room()
-	if room.slots < max(1, room.ahead/2) {
+	if room.slots < max(1, room.ahead/2) || len(room.kinds) == 0 {
 		return w.look(ctx)
 	}
 	list, err := w.queue.claim(ctx, room)
 	if err != nil {
 		return err
 	}
-	if len(list) < room.slots {
+	if len(list) < room.slots && room.long > 0 {
 		w.crowded.Store(false)
 	}
 	pause.Point(ctx, pause.JobTaken)
 	for _, c := range list {
 		w.start(work, c)
 	}
+	if len(list) < room.slots && room.long == 0 {
+		return w.look(ctx) // long ones may wait, for which there are no slots
+	}
 	return nil
 }
 
-// look sees whether others wait while all slots are taken, at most as often as an empty queue is looked at.
+// look sees whether others wait while all slots that they may have are taken, at most as often as an empty queue is looked at.
 func (w *Worker) look(ctx context.Context) error {
 	if time.Since(w.looked) < w.Poll {
 		return nil

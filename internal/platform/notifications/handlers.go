@@ -129,7 +129,7 @@ func (n *Notifications) setTemplate(ctx context.Context, r *service.Request, tx 
 	if err := r.Decode(&said); err != nil {
 		return service.Response{}, err
 	}
-	if name := said.unknown(); name != "" {
+	if name := said.unknown(values); name != "" {
 		return service.Response{}, service.Refuse(http.StatusUnprocessableEntity, "invalid", "no event has a value {%s}; there are %v", name, values)
 	}
 	_, err := tx.Exec(ctx, `insert into notification_templates (type, subject, body) values ($1, $2, $3)

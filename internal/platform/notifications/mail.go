@@ -25,6 +25,8 @@ type Mailer interface {
 	Send(ctx context.Context, m Mail) error
 }
 
+var errNoMailer = errors.New("no mail server is set up (platform.mail in tenants.yaml)")
+
 // send sends a mail unless it was. The row is locked meanwhile, and that it was sent is committed with the inbox. Whoever dies
 // between the server's word and that commit has the mail sent twice, under one Message-ID.
 func (n *Notifications) send(ctx context.Context, tx scope.Tx, m bus.Message) error {
@@ -33,7 +35,7 @@ func (n *Notifications) send(ctx context.Context, tx scope.Tx, m bus.Message) er
 		return err
 	}
 	if n.opts.Mailer == nil {
-		return bus.Permanent(errors.New("no mail server is set up (platform.mail in tenants.yaml)"))
+		return bus.Permanent(errNoMailer)
 	}
 	mail := Mail{ID: of.Mail}
 	mail.Trace, _ = telemetry.IDs(ctx)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"tenantctl/internal/local/localtest"
 	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/jobs"
 	"tenantctl/internal/platform/notifications"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/token"
@@ -47,7 +49,7 @@ func setup(t *testing.T, mailer notifications.Mailer, names ...tenant.Name) *bun
 	t.Helper()
 	broker := localtest.Broker(t)
 	var streams []*stream.Stream
-	for _, read := range []func() (*stream.Stream, error){bus.Stream, core.Stream, notifications.Stream} {
+	for _, read := range []func() (*stream.Stream, error){bus.Stream, jobs.Stream, core.Stream, notifications.Stream} {
 		s, err := read()
 		require.NoError(t, err)
 		streams = append(streams, s)
@@ -61,8 +63,17 @@ func setup(t *testing.T, mailer notifications.Mailer, names ...tenant.Name) *bun
 	require.NoError(t, err)
 	b.keys, err = token.OpenKeyring(t.TempDir(), token.KeyringOptions{})
 	require.NoError(t, err)
+	own := b.Pools(t, scope.PoolOptions{Service: notifications.Service})
+	worker, err := jobs.NewWorker(jobs.Options{
+		Queue: notifications.Service, Instance: fleet.Instance, Pools: own, Tenants: b.directory, Kinds: notifications.Kinds(mailer), Slots: 2,
+		Poll: 5 * time.Millisecond, Pause: 100 * time.Millisecond, Slice: time.Millisecond, Log: log,
+		DSN: func(ctx context.Context) (string, error) {
+			return b.Login(jobs.Service)(ctx, scope.Cell{Cell: "shared"})
+		},
+	})
+	require.NoError(t, err)
 	n, err := notifications.New(notifications.Options{
-		Build: "test", Authorize: &scope.Authorizer{Tenants: b.directory, Verifier: b.keys}, Pools: b.Pools(t, scope.PoolOptions{Service: notifications.Service}),
+		Build: "test", Authorize: &scope.Authorizer{Tenants: b.directory, Verifier: b.keys}, Pools: own, Jobs: jobs.NewMetrics(),
 		Broker: b.broker, Mailer: mailer, DigestAt: func(now time.Time) time.Time { return now.Add(500 * time.Millisecond) },
 		Delays: []time.Duration{100 * time.Millisecond}, Metrics: bus.NewMetrics(), Log: log,
 	})
@@ -78,11 +89,11 @@ func setup(t *testing.T, mailer notifications.Mailer, names ...tenant.Name) *bun
 		},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{}, 2)
-	for _, run := range []func(context.Context){relay.Run, n.Listen} {
-		go func() { run(ctx); ended <- struct{}{} }()
+	var running sync.WaitGroup
+	for _, run := range []func(context.Context){relay.Run, n.Listen, worker.Run} {
+		running.Go(func() { run(ctx) })
 	}
-	t.Cleanup(func() { cancel(); <-ended; <-ended })
+	t.Cleanup(func() { cancel(); running.Wait() })
 	return b
 }
 
@@ -222,6 +233,7 @@ func TestWithoutAMailServerNobodyCanAskForMail(t *testing.T) {
 	b := setup(t, nil, "a")
 	b.ask(t, 422, "a", "7", "PUT", "/v1/notifications/preferences", `{"mail": "immediate", "address": "seven@example.com"}`)
 	b.ask(t, 200, "a", "7", "PUT", "/v1/notifications/preferences", `{"mail": "off"}`)
+	b.ask(t, 422, "a", "7", "POST", "/v1/mailings", `{"subject": "x", "body": "y", "to": {"addresses": [{"address": "a@example.com"}]}}`)
 	b.place(t, "a", "9", 1)
 	require.Eventually(t, func() bool { return len(b.items(t, "a", "7")) == 1 }, patience, tick)
 }

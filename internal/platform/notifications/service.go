@@ -4,10 +4,12 @@ import (
 	"context"
 	"embed"
 	"log/slog"
+	"maps"
 	"time"
 
 	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/idempotency"
+	"tenantctl/internal/platform/jobs"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/stream"
@@ -22,10 +24,13 @@ var migrations embed.FS
 //go:embed openapi.yaml
 var description []byte
 
-const withIdempotency = 5
+const (
+	withIdempotency = 5
+	withMailings    = 6
+)
 
 // Serves are the schema versions that the service works with.
-func Serves() service.Range { return service.Range{From: withIdempotency, To: withIdempotency} }
+func Serves() service.Range { return service.Range{From: withIdempotency, To: withMailings} }
 
 // Stream reads the service's schema migrations.
 func Stream() (*stream.Stream, error) {
@@ -39,7 +44,8 @@ type Options struct {
 	Pools     *scope.Pools
 	Broker    *bus.Broker
 	Metrics   *bus.Metrics
-	Mailer    Mailer // nil: there is no mail, and nobody can ask for it
+	Mailer    Mailer        // nil: there is no mail, and nobody can ask for it
+	Jobs      *jobs.Metrics // of the workers that send mailings (Kinds); nil: none run, and mailings are refused
 	// DigestAt is when a daily mail goes out that is due next; nil means at 07:00 UTC.
 	DigestAt func(now time.Time) time.Time
 	// Delays and Attempts are the consumers' own.
@@ -65,19 +71,27 @@ func New(opts Options) (*Notifications, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	n := &Notifications{opts: opts, store: opts.Pools}
-	writes := idempotency.Writes{Store: opts.Pools, Service: Service, Since: withIdempotency}
 	var err error
 	n.Service, err = service.New(service.Options{
 		Version:     service.Version{Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: Serves()}},
 		Description: description,
-		Handlers: map[string]service.Handler{
-			"listNotifications": n.list, "readNotification": writes.Handler(n.read), "getPreferences": n.getPreferences,
-			"setPreferences": writes.Handler(n.setPreferences), "listTemplates": n.listTemplates, "setTemplate": writes.Handler(n.setTemplate),
-			"deleteTemplate": writes.Handler(n.deleteTemplate),
-		},
-		Authorize: opts.Authorize, Ready: opts.Ready, Log: opts.Log,
+		Handlers:    n.handlers(idempotency.Writes{Store: opts.Pools, Service: Service, Since: withIdempotency}),
+		Authorize:   opts.Authorize, Ready: opts.Ready, Log: opts.Log,
 	})
-	return n, err
+	if err != nil || opts.Jobs == nil {
+		return n, err
+	}
+	return n, n.Registry.Register(opts.Jobs)
+}
+
+func (n *Notifications) handlers(writes idempotency.Writes) map[string]service.Handler {
+	all := n.mailings(writes)
+	maps.Copy(all, map[string]service.Handler{
+		"listNotifications": n.list, "readNotification": writes.Handler(n.read), "getPreferences": n.getPreferences,
+		"setPreferences": writes.Handler(n.setPreferences), "listTemplates": n.listTemplates, "setTemplate": writes.Handler(n.setTemplate),
+		"deleteTemplate": writes.Handler(n.deleteTemplate),
+	})
+	return all
 }
 
 // Hears tells whether the service handles events of a type.

@@ -31,8 +31,8 @@ var values = []string{"id", "number", "customer_code", "status", "currency", "to
 
 var place = regexp.MustCompile(`\{([^{}]*)\}`)
 
-// unknown is a name in a text that no event has; "" where there is none.
-func (t text) unknown() string {
+// unknown is a name in a text that isn't one of those that there are; "" where there is none.
+func (t text) unknown(values []string) string {
 	for _, found := range place.FindAllStringSubmatch(t.Subject+"\n"+t.Body, -1) {
 		if !slices.Contains(values, found[1]) {
 			return found[1]

@@ -9,6 +9,21 @@ import (
 // Handler answers a request. An error that isn't a Problem is told by ProblemOf.
 type Handler func(r *Request) (Response, error)
 
+// Refused is a handler that refuses everything.
+func Refused(status int, kind, detail string) Handler {
+	return func(*Request) (Response, error) { return Response{}, Refuse(status, kind, "%s", detail) }
+}
+
+// From lets only tenants pass whose schema of a service is at a version or above.
+func From(name string, since uint64, handle Handler) Handler {
+	return func(r *Request) (Response, error) {
+		if at := r.Identity.Tenant.Versions[name]; at < since {
+			return Response{}, Refuse(http.StatusNotFound, "not-at-this-version", "this tenant's schema is at version %d, and this needs version %d", at, since)
+		}
+		return handle(r)
+	}
+}
+
 // Response is an answer. Body is encoded as JSON where it isn't nil; Stream, where given, writes the body by itself and as long
 // as it likes.
 type Response struct {

@@ -1,0 +1,2 @@
+drop table mailing_recipients;
+drop table mailings;
