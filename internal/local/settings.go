@@ -13,12 +13,14 @@ import (
 // settingsName is the file beside the data that postgresql.conf includes. It is written anew before each start.
 const settingsName = "tenantctl.conf"
 
-// defaultSettings suit development and tests. A lift locks every table of a schema in one transaction: hence the lock table.
+// defaultSettings suit development and tests. A lift locks every table of a schema in one transaction: hence the lock table. A
+// session of a service meets the tables and indexes of all tenants of its cell, each a file: hence as many of them open.
 func defaultSettings() map[string]string {
 	return map[string]string{
 		"wal_level":                 "logical",
 		"max_connections":           "200",
 		"max_locks_per_transaction": "256",
+		"max_files_per_process":     "8000",
 		"max_prepared_transactions": "10",
 		"max_wal_senders":           "20",
 		"max_replication_slots":     "20",
