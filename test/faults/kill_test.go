@@ -2,7 +2,9 @@ package faults
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -33,50 +35,75 @@ func visits(t *testing.T) map[pause.Name]int {
 	}
 }
 
+// moment is a visit of a pause-point, as TENANTCTL_KILL_AT has it.
+func moment(point pause.Name, visit int) string { return fmt.Sprintf("%s:%d", point, visit) }
+
+// ofMoves are the moments that a move, or its way back, comes to.
+func ofMoves() (points []pause.Name) {
+	for _, point := range pause.All() {
+		if !ofRollouts(point) && !ofServices(point) {
+			points = append(points, point)
+		}
+	}
+	return points
+}
+
+// Each run is killed where the one before it hadn't come to: at the first visit of every moment, and at the last ones, before which
+// the others lie. What a run finds done it does not visit again, so that the visit after a last one is a first one.
 func TestKilledAtEveryPausePoint(t *testing.T) {
 	t.Parallel()
 	last := visits(t)
-	for _, point := range pause.All() {
-		if ofRollouts(point) || ofServices(point) {
-			continue // TestRolloutKilledAtEveryPausePoint, and the tests of the bus and of jobs
-		}
-		for _, visit := range chosen(last[point]) {
-			kill := fmt.Sprintf("%s:%d", point, visit)
-			t.Run(kill, func(t *testing.T) {
-				t.Parallel()
-				if point == pause.FenceReleased || point == pause.RolledBack {
-					killedGoingBack(t, kill)
-					return
-				}
-				killedMoving(t, kill)
-			})
-		}
+	moves := [][]string{
+		{
+			moment(pause.StepStarted, 1), moment(pause.StepRan, 1), moment(pause.StepEnded, 1),
+			moment(pause.FenceSet, 1), moment(pause.CopyChunkStreamed, 1), moment(pause.CopyChunkMarked, 1), moment(pause.CopyChunkCommitted, 1),
+			moment(pause.DefinitionRan, 1), moment(pause.DefinitionCommitted, 1),
+		},
+		{moment(pause.CopyChunkStreamed, last[pause.CopyChunkStreamed]), moment(pause.CopyChunkMarked, 1), moment(pause.CopyChunkCommitted, 1)},
+		{moment(pause.DefinitionRan, last[pause.DefinitionRan]), moment(pause.DefinitionCommitted, 1)},
+		{moment(pause.StepStarted, last[pause.StepStarted]), moment(pause.StepRan, 1), moment(pause.StepEnded, 1)},
 	}
+	back := []string{moment(pause.FenceReleased, 1), moment(pause.RolledBack, 1)}
+	all := strings.Join(append(slices.Concat(moves...), back...), " ") + " "
+	for _, point := range ofMoves() {
+		require.Contains(t, all, moment(point, 1)+" ", "no run dies there")
+	}
+	for i, kills := range moves {
+		t.Run(fmt.Sprintf("moving %d", i), func(t *testing.T) {
+			t.Parallel()
+			killedMoving(t, kills...)
+		})
+	}
+	t.Run("going back", func(t *testing.T) {
+		t.Parallel()
+		killedGoingBack(t, back...)
+	})
 }
 
-// chosen are the first visit and the last, before which the others lie.
-func chosen(last int) []int {
-	if last > 1 {
-		return []int{1, last}
-	}
-	return []int{1}
-}
-
-func killedMoving(t *testing.T, kill string) {
+func killedMoving(t *testing.T, kills ...string) {
 	s := newScene(t, setting{})
 	b := s.remember()
-	died := s.run(kill, migrate()...)
-	require.Equal(t, syscall.SIGKILL, died.signal, "%s wasn't reached: the move ended with %d\n%s", kill, died.code, died.stderr)
+	for _, kill := range kills {
+		s.dies(kill, migrate()...)
+	}
 	s.exits(0, migrate()...)
 	s.moved(b)
 }
 
-func killedGoingBack(t *testing.T, kill string) {
+func killedGoingBack(t *testing.T, kills ...string) {
 	s := newScene(t, setting{})
 	b := s.remember()
 	s.exits(0, migrate()...)
-	died := s.run(kill, "rollback", "client-x")
-	require.Equal(t, syscall.SIGKILL, died.signal, "%s wasn't reached: the rollback ended with %d\n%s", kill, died.code, died.stderr)
+	for _, kill := range kills {
+		s.dies(kill, "rollback", "client-x")
+	}
 	s.exits(0, "rollback", "client-x")
 	s.back(b)
+}
+
+// dies runs the program and wants it to have been killed at a moment.
+func (s *scene) dies(kill string, args ...string) {
+	s.t.Helper()
+	died := s.run(kill, args...)
+	require.Equal(s.t, syscall.SIGKILL, died.signal, "%s wasn't reached: %v ended with %d\n%s", kill, args, died.code, died.stderr)
 }

@@ -21,7 +21,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 // seedVariable repeats the moments of an earlier run.
 const seedVariable = "FAULTS_SEED"
 
-// killedAtRandom kills so many runs of the program, every third of them a rollback, and runs each again.
+// killedAtRandom kills so many runs of the program, two in a row of one move or, every third time, of its way back, and runs it again.
 func killedAtRandom(t *testing.T, count int) {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
@@ -39,22 +39,30 @@ func killedAtRandom(t *testing.T, count int) {
 	s.exits(0, "rollback", "client-x")
 	goingBack := time.Since(began)
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // moments need not be secret
-	for i := range count {
-		share := random.Float64()
-		t.Run(fmt.Sprintf("%d at %.3f", i, share), func(t *testing.T) {
+	for i := range count / 2 {
+		first, second := random.Float64(), random.Float64()
+		second *= 1 - first // of what is left then
+		t.Run(fmt.Sprintf("%d at %.3f and %.3f", i, first, second), func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, setting{})
 			b := s.remember()
 			if i%3 == 2 {
 				s.exits(0, migrate()...)
-				s.killed(time.Duration(share*float64(goingBack)), "rolled back already", "rollback", "client-x")
+				s.killed(moments(goingBack, first, second), "rolled back already", "rollback", "client-x")
 				s.back(b)
 				return
 			}
-			s.killed(time.Duration(share*float64(moving)), "was moved on", migrate()...)
+			s.killed(moments(moving, first, second), "was moved on", migrate()...)
 			s.moved(b)
 		})
 	}
+}
+
+func moments(whole time.Duration, shares ...float64) (after []time.Duration) {
+	for _, share := range shares {
+		after = append(after, time.Duration(share*float64(whole)))
+	}
+	return after
 }
 
 // A move prepares its schema on a throw-away server. Whoever is killed while that starts leaves it to the next run to end.
@@ -74,24 +82,31 @@ func TestKilledWhileTheThrowAwayServerStarts(t *testing.T) {
 	s.moved(b)
 }
 
-// killed kills the program after a while, and runs it again unless it had come to its end. done is what the second run says
-// where the first had done everything when it died.
-func (s *scene) killed(after time.Duration, done string, args ...string) {
+// killed kills the program after a while, and again the run that goes on with it, and runs it to its end. done is what a run says
+// where the one before it had done everything when it died.
+func (s *scene) killed(moments []time.Duration, done string, args ...string) {
 	s.t.Helper()
-	p := s.start("", args...)
-	select {
-	case <-p.done:
-	case <-time.After(after):
-		_ = p.cmd.Process.Kill() // it may have ended this moment
+	for i, after := range moments {
+		p := s.start("", args...)
+		select {
+		case <-p.done:
+		case <-time.After(after):
+			_ = p.cmd.Process.Kill() // it may have ended this moment
+		}
+		if e := s.wait(p); e.signal != syscall.SIGKILL {
+			s.ended(e, i > 0, done)
+			return
+		}
 	}
-	first := s.wait(p)
-	if first.signal != syscall.SIGKILL {
-		require.Zero(s.t, first.code, first.stderr)
+	s.ended(s.run("", args...), true, done)
+}
+
+// ended wants a run to have come to its end well, or to say that one before it had.
+func (s *scene) ended(e ended, again bool, done string) {
+	s.t.Helper()
+	if again && e.code == 6 {
+		require.Contains(s.t, e.stderr, done)
 		return
 	}
-	second := s.run("", args...)
-	if second.code != 0 {
-		require.Equal(s.t, 6, second.code, second.stderr)
-		require.Contains(s.t, second.stderr, done)
-	}
+	require.Zero(s.t, e.code, e.stderr)
 }

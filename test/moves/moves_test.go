@@ -37,7 +37,7 @@ func setup(t *testing.T, source, tenantYAML string) *bundle {
 	file := fmt.Sprintf("version: 1\ninstances:\n  shared-1: { dsn: \"${SHARED_1_DSN}\", rolePrefix: %s }\nservices:\n  core: { migrations: builtin }\ntenants:\n%s",
 		b.prefix, tenantYAML)
 	require.NoError(t, os.WriteFile(filepath.Join(b.folder, "tenants.yaml"), []byte(file), 0o600))
-	localtest.ShareTemplates(t, b.folder, b.folder)
+	localtest.ShareStack(t, b.folder, b.folder)
 	return b
 }
 

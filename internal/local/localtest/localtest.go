@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -97,6 +98,9 @@ type state struct {
 	stack        *local.Stack // with RabbitMQ; its process is another after a restart
 	brokerDir    string
 	brokerFailed error
+
+	projectDir    string // a local stack that projects of tests share
+	projectFailed error
 }
 
 // server starts the shared server once; a failure is reported to every test, not tried again by each.
@@ -139,7 +143,7 @@ func (s *state) folderLocked(where place) (string, error) {
 func (s *state) close() error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	errs := []error{s.downBroker()}
+	errs := []error{s.downBroker(), s.downProject()}
 	if s.main != nil {
 		errs = append(errs, s.main.Stop(context.Background()))
 	}
@@ -151,27 +155,18 @@ func (s *state) close() error {
 
 const startTimeout = 2 * time.Minute
 
-// start starts a server for tests: nothing on it need survive a power cut.
+// unsafe are settings of servers on which nothing need survive a power cut.
+func unsafe() map[string]string {
+	return map[string]string{"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "track_commit_timestamp": "off"}
+}
+
+// start starts a server for tests.
 func start(dir string, settings map[string]string) (*local.Postgres, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	all := map[string]string{"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "track_commit_timestamp": "off"}
-	for name, value := range settings {
-		all[name] = value
-	}
+	all := unsafe()
+	maps.Copy(all, settings)
 	return local.StartServer(ctx, local.ServerOptions{Dir: dir, Settings: all, Templates: cacheDir()})
-}
-
-// ShareTemplates lets the throw-away servers of a project's stack start from the template of the tests' own servers: a test that
-// isn't about initdb need not wait for it. stateHome is the project's XDG_STATE_HOME.
-func ShareTemplates(t testing.TB, stateHome, project string) {
-	t.Helper()
-	dir, err := local.DefaultDir(func(string) (string, bool) { return stateHome, true }, project)
-	require.NoError(t, err)
-	require.NoError(t, os.MkdirAll(filepath.Dir(dir), 0o755)) //nolint:gosec // the servers' user passes through
-	link := local.TemplatesDir(dir)
-	require.NoError(t, os.Symlink(cacheDir(), link))
-	t.Cleanup(func() { _ = os.Remove(link) })
 }
 
 // cacheDir keeps what the next test process can use again.
