@@ -24,11 +24,11 @@ func (c *compiler) rules(ctx context.Context) error {
 			continue
 		}
 		for _, table := range w.tables {
-			t := trial{table: table.Name, from: postgres.Ident(table.Source.Schema, table.Source.Name), where: w.where, key: w.rowName(), groups: groups}
+			t := trial{table: table.Name, from: postgres.Ident(table.Source.Schema, table.Source.Name), where: w.where, key: w.rowName()}
 			if w.entry.Where != nil {
 				t.filter = w.entry.Where.SQL
 			}
-			c.out.trials = append(c.out.trials, t)
+			c.out.trials = append(c.out.trials, t.over(groups)...)
 		}
 	}
 	c.foreignRules()
@@ -73,13 +73,14 @@ func (c *compiler) columnGroup(ctx context.Context, w *way, f fill) ([]group, er
 		return nil, err
 	}
 	made.checks = append(made.checks, checks...)
-	if canFail := f.plain == "" && len(f.uses) > 0 || f.plain != "" && !f.exact; canFail && len(made.checks) == 0 {
-		made.checks = append(made.checks, evaluates(v))
-	}
 	if checks, err = c.domainChecks(ctx, w, f); err != nil {
 		return nil, err
 	}
 	made.checks = append(made.checks, checks...)
+	canFail := f.plain == "" && len(f.uses) > 0 || f.plain != "" && !f.exact
+	if sure := w.sure(f); canFail && sure != always && len(made.checks) == 0 {
+		made.checks, made.sure = []check{evaluates(v)}, sure
+	}
 	if len(made.checks) == 0 {
 		return nil, nil
 	}
@@ -232,7 +233,8 @@ func (c *compiler) returnGroups(ctx context.Context, w *way) ([]group, error) {
 	var groups []group
 	for i, inverse := range w.inverses {
 		column := w.from.column(inverse.Column)
-		if inverse.own && w.losesNothing(inverse) || !w.fillsAll(inverse.uses) {
+		sure := w.sureReturn(inverse)
+		if inverse.own && w.losesNothing(inverse) || sure == always || !w.fillsAll(inverse.uses) {
 			continue
 		}
 		made := w.over(len(w.to.Checks)+i, inverse.SQL, inverse.uses)
@@ -251,6 +253,7 @@ func (c *compiler) returnGroups(ctx context.Context, w *way) ([]group, error) {
 			return nil, fmt.Errorf("the inverse of %s.%s can't be evaluated over the legacy row: %s", w.from, inverse.Column, inverse.SQL)
 		}
 		made.checks = []check{{bad: bad, code: "round-trip", says: "would not come back unchanged if this tenant is rolled back"}}
+		made.sure = sure
 		groups = append(groups, made)
 	}
 	return groups, nil

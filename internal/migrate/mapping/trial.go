@@ -15,8 +15,34 @@ type trial struct {
 	from   string // quoted and qualified
 	where  string // compiled
 	filter string // as it was written
+	sure   string // rows for which it is true needn't be tried; "": all are
 	key    string // SQL: text that names a row
 	groups []group
+}
+
+// over makes the trials of some groups: those that are sure of some rows are evaluated apart, over the other rows.
+func (t trial) over(groups []group) []trial {
+	all, some := t, t
+	var sure []string
+	for _, g := range groups {
+		if g.sure == "" {
+			all.groups = append(all.groups, g)
+			continue
+		}
+		some.groups = append(some.groups, g)
+		if !slices.Contains(sure, g.sure) {
+			sure = append(sure, g.sure)
+		}
+	}
+	var trials []trial
+	if len(all.groups) > 0 || t.where != "" {
+		trials = append(trials, all)
+	}
+	if len(some.groups) > 0 {
+		some.sure = "(" + strings.Join(sure, ") and (") + ")"
+		trials = append(trials, some)
+	}
+	return trials
 }
 
 // group is what is evaluated together: the checks of one column or rule. A row for which one can't be evaluated fails the group.
@@ -27,6 +53,7 @@ type group struct {
 	values   []value  // that its checks, or what is derived, use
 	derived  *derived // made of the columns' expressions: where one fails, so does this; nil: the checks use values only
 	checks   []check
+	sure     string // a condition over the legacy row that none of its checks needs; "": none is known
 }
 
 // check is a condition that is true for bad rows. It names columns of the legacy row, values, and what is derived.
@@ -68,6 +95,9 @@ func (t trial) rows(extra string, groups ...group) legacyRows {
 	}
 	if t.where != "" {
 		rows.where = append(rows.where, "("+t.where+")")
+	}
+	if t.sure != "" {
+		rows.where = append(rows.where, "("+t.sure+") is not true")
 	}
 	for _, g := range groups {
 		rows = rows.with(g)
