@@ -85,6 +85,38 @@ func (w Writes) Handler(do Do) service.Handler {
 	}
 }
 
+// Asking is Handler for a write that asks others first whether it may be, before there is a transaction, which would wait for
+// them. What was answered already is answered again unasked: what they say may have changed since.
+func (w Writes) Asking(ask func(*service.Request) error, do Do) service.Handler {
+	next := w.Handler(do)
+	return func(r *service.Request) (service.Response, error) {
+		answer, answered, err := w.before(r)
+		if err != nil || answered {
+			return answer, err
+		}
+		if err := ask(r); err != nil {
+			return service.Response{}, err
+		}
+		return next(r)
+	}
+}
+
+// before is what was answered to the same key, if anything was.
+func (w Writes) before(r *service.Request) (answer service.Response, answered bool, err error) {
+	key, err := w.key(r)
+	if err != nil || key == "" {
+		return answer, false, err
+	}
+	err = w.Store.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) error {
+		answer, err = w.replay(ctx, tx, r.Identity.Subject, key, hash(r))
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return service.Response{}, false, nil
+	}
+	return answer, err == nil, err
+}
+
 // key is the request's, or empty.
 func (w Writes) key(r *service.Request) (string, error) {
 	values := r.Header.Values(Header)

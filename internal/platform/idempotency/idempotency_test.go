@@ -34,6 +34,11 @@ paths:
       operationId: sell
       requestBody: { required: true, content: { application/json: { schema: { type: object } } } }
       responses: { "201": { description: sold } }
+  /v1/orders:
+    post:
+      operationId: order
+      requestBody: { required: true, content: { application/json: { schema: { type: object } } } }
+      responses: { "201": { description: sold } }
 `
 
 // shop sells: each sale is a customer of that name, and takes as long as wait says.
@@ -43,6 +48,9 @@ type shop struct {
 	url  string
 	runs atomic.Int64
 	wait chan struct{}
+
+	asked   atomic.Int64
+	refused atomic.Bool // whom an order asks says no
 }
 
 func open(t *testing.T) *shop {
@@ -56,7 +64,7 @@ func open(t *testing.T) *shop {
 	made, err := service.New(service.Options{
 		Version: service.Version{Service: "shop"}, Description: []byte(description),
 		Authorize: &scope.Authorizer{Tenants: s.Directory(t), Verifier: s.keys},
-		Handlers:  map[string]service.Handler{"sell": writes.Handler(s.sell)},
+		Handlers:  map[string]service.Handler{"sell": writes.Handler(s.sell), "order": writes.Asking(s.ask, s.sell)},
 	})
 	require.NoError(t, err)
 	server := httptest.NewServer(made.Handler())
@@ -88,10 +96,24 @@ func (s *shop) sell(ctx context.Context, r *service.Request, tx scope.Tx) (servi
 	return answer, nil
 }
 
+func (s *shop) ask(*service.Request) error {
+	s.asked.Add(1)
+	if s.refused.Load() {
+		return service.Refuse(http.StatusUnprocessableEntity, "no-user", "not users here")
+	}
+	return nil
+}
+
 func (s *shop) post(t *testing.T, name tenant.Name, subject, body string, keys ...string) (int, http.Header, string) {
+	t.Helper()
+	return s.postTo(t, "/v1/sales", name, subject, body, keys...)
+}
+
+func (s *shop) postTo(t *testing.T, path string, name tenant.Name, subject, body string, keys ...string) (int, http.Header, string) {
+	t.Helper()
 	raw, err := s.keys.Sign(token.Claims{Tenant: name, Subject: subject, Use: token.Access})
 	require.NoError(t, err)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v1/sales", strings.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path, strings.NewReader(body))
 	require.NoError(t, err)
 	r.Header.Set("Authorization", "Bearer "+raw)
 	r.Header.Set("Content-Type", "application/json")
@@ -140,6 +162,37 @@ func TestTheSameKeyIsTheSameAnswer(t *testing.T) {
 		status, _, _ = s.post(t, "a", "1", `{"name": "x"}`, wrong...)
 		require.Equal(t, 422, status, wrong)
 	}
+	require.Equal(t, "2 2", s.sold(t, "a"))
+}
+
+// TestWhatWasAnsweredIsNotAskedAgain has those whom a write asks change their mind after it.
+func TestWhatWasAnsweredIsNotAskedAgain(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	order := func(body string, keys ...string) (int, http.Header, string) {
+		return s.postTo(t, "/v1/orders", "a", "1", body, keys...)
+	}
+	status, header, body := order(`{"name": "x"}`, "k")
+	require.Equal(t, 201, status)
+	require.Empty(t, header.Get(idempotency.Replayed))
+	s.refused.Store(true)
+	status, header, again := order(`{"name": "x"}`, "k")
+	require.Equal(t, 201, status)
+	require.Equal(t, "true", header.Get(idempotency.Replayed))
+	require.Equal(t, body, again)
+	require.EqualValues(t, 1, s.asked.Load())
+	status, _, body = order(`{"name": "y"}`, "k")
+	require.Equal(t, 422, status)
+	require.Contains(t, body, "idempotency-key-reused")
+	for _, keys := range [][]string{nil, {"other"}} {
+		status, _, body = order(`{"name": "x"}`, keys...)
+		require.Equal(t, 422, status)
+		require.Contains(t, body, "no-user")
+	}
+	require.Equal(t, "1 1", s.sold(t, "a"))
+	s.refused.Store(false)
+	status, _, _ = order(`{"name": "x"}`, "other")
+	require.Equal(t, 201, status, "a refusal isn't kept")
 	require.Equal(t, "2 2", s.sold(t, "a"))
 }
 

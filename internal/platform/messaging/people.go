@@ -34,35 +34,33 @@ func (u *UsersOverHTTP) Unknown(ctx context.Context, caller *http.Request, ids [
 	return found.Unknown, err
 }
 
-// among lets pass whoever names users only. It is asked before there is a transaction, which would wait for the answer.
-func (s *server) among(next service.Handler) service.Handler {
+// known lets pass whoever names users only.
+func (s *server) known(r *service.Request) error {
 	if s.opts.People == nil {
-		return next
+		return nil
 	}
-	return func(r *service.Request) (service.Response, error) {
-		var body struct {
-			Participants []string `json:"participants"`
-			User         string   `json:"user"`
-		}
-		if err := json.Unmarshal(r.Body(), &body); err != nil { // it is as described; other members aren't ours
-			return service.Response{}, err
-		}
-		named := body.Participants
-		if body.User != "" {
-			named = append(named, body.User)
-		}
-		if len(named) == 0 {
-			return next(r)
-		}
-		unknown, err := s.opts.People.Unknown(r.Context(), r.Request, named)
-		if err != nil {
-			away := service.Refuse(http.StatusServiceUnavailable, "unavailable", "a service that this needs can't answer; nothing was done, try again")
-			away.RetryAfter = time.Second
-			return service.Response{}, errors.Join(away, err)
-		}
-		if len(unknown) > 0 {
-			return service.Response{}, service.Refuse(http.StatusUnprocessableEntity, "no-user", "not users here: %s", strings.Join(unknown, ", "))
-		}
-		return next(r)
+	var body struct {
+		Participants []string `json:"participants"`
+		User         string   `json:"user"`
 	}
+	if err := json.Unmarshal(r.Body(), &body); err != nil { // it is as described; other members aren't ours
+		return err
+	}
+	named := body.Participants
+	if body.User != "" {
+		named = append(named, body.User)
+	}
+	if len(named) == 0 {
+		return nil
+	}
+	unknown, err := s.opts.People.Unknown(r.Context(), r.Request, named)
+	if err != nil {
+		away := service.Refuse(http.StatusServiceUnavailable, "unavailable", "a service that this needs can't answer; nothing was done, try again")
+		away.RetryAfter = time.Second
+		return errors.Join(away, err)
+	}
+	if len(unknown) > 0 {
+		return service.Refuse(http.StatusUnprocessableEntity, "no-user", "not users here: %s", strings.Join(unknown, ", "))
+	}
+	return nil
 }

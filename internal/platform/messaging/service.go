@@ -78,9 +78,9 @@ func New(opts Options) (*service.Service, error) {
 		Version:     service.Version{Service: Service, Build: opts.Build, Serves: map[string]service.Range{Service: Serves()}, Calls: calls},
 		Description: description,
 		Handlers: map[string]service.Handler{
-			"listConversations": s.listConversations, "createConversation": s.among(writes.Handler(s.createConversation)), "getConversation": s.getConversation,
+			"listConversations": s.listConversations, "createConversation": writes.Asking(s.known, s.createConversation), "getConversation": s.getConversation,
 			"listMessages": s.listMessages, "sendMessage": writes.Handler(s.sendMessage), "readMessages": writes.Handler(s.readMessages),
-			"addParticipant": s.among(writes.Handler(s.addParticipant)), "leaveConversation": writes.Handler(s.leaveConversation), "streamConversations": s.stream,
+			"addParticipant": writes.Asking(s.known, s.addParticipant), "leaveConversation": writes.Handler(s.leaveConversation), "streamConversations": s.stream,
 		},
 		Authorize: opts.Authorize, Ready: opts.Ready, Log: opts.Log,
 	})
