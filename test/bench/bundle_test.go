@@ -86,10 +86,12 @@ func (u *bundle) fresh() (dsn string, drop func()) {
 	return u.target.DSN(name), func() { u.admin(u.target, "drop database "+name+" with (force)") }
 }
 
+// settle leaves neither the servers nor the kernel anything to write that comes of an earlier turn, so that nobody's fsync waits for it.
 func (u *bundle) settle() {
 	u.b.Helper()
 	u.admin(u.source, "checkpoint")
 	u.admin(u.target, "checkpoint")
+	syscall.Sync()
 }
 
 // usage is what a process took.
