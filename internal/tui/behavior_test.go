@@ -90,6 +90,32 @@ func TestADisabledActionSaysWhy(t *testing.T) {
 	require.Empty(t, b.hands.done)
 }
 
+// TestWhatCantBeReachedFromHere has the control database away, and back a while later: the header and each action tell.
+func TestWhatCantBeReachedFromHere(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	at := now
+	b.app.Now = func() time.Time { return at }
+	again := func(why string) {
+		b.hands.unable = why
+		at = at.Add(ableEvery)
+		b.run(b.app.able())
+	}
+	again("what is done here needs tenants.yaml and its control database: connection refused")
+	b.sees("read only")
+	b.press("S")
+	b.sees("suspend: what is done here needs tenants.yaml")
+	b.press("x")
+	b.sees("not now: what is done here needs tenants.yaml")
+	b.press("esc")
+	require.Nil(t, b.app.able(), "it isn't asked again at once")
+	again("")
+	b.sees("things can be done from here now")
+	require.NotContains(t, plainFrame(b.frame()), "read only")
+	b.press("S")
+	require.Len(t, b.hands.asked, 1)
+}
+
 func TestNothingIsDoneBeforeItsPlanWasSeen(t *testing.T) {
 	t.Parallel()
 	b := setup(t, aScript())

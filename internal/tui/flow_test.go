@@ -152,6 +152,79 @@ func TestARollbackWantsTheName(t *testing.T) {
 	require.Equal(t, []Request{{Verb: "rollback", Tenants: []tenant.Name{"client-002"}}}, f.hands.done)
 }
 
+// TestATenantIsSuspendedAndResumed takes a tenant's service away and gives it back; each shows in its state.
+func TestATenantIsSuspendedAndResumed(t *testing.T) {
+	t.Parallel()
+	s := aScript()
+	f := start(t, s, func(r Request) {
+		s.do(func(s *script) {
+			s.fleet[4].State, s.fleet[4].Override = tenant.Active, ""
+			if r.Verb == "suspend" {
+				s.fleet[4].State, s.fleet[4].Override = tenant.Suspended, "state=suspended"
+			}
+			s.events = append(s.events, tenant.Event{ID: int64(len(s.events) + 1), Time: now, Tenant: "client-004", Type: "tenant.state_changed", Message: string(s.fleet[4].State)})
+		})
+	})
+	f.shows("40 tenants")
+	f.tm.Type(":tenant client-004")
+	f.press("enter")
+	f.shows("fleet › client-004", "active")
+	f.press("R")
+	f.shows("resume: it is active already")
+	f.press("S")
+	f.shows("suspend client-004?", "y do it")
+	f.press("y")
+	f.shows("suspended")
+	f.press("S")
+	f.shows("suspend: it is suspended already")
+	f.press("R")
+	f.shows("resume client-004?", "y do it")
+	f.press("y")
+	f.shows("active")
+	f.press("R")
+	f.shows("resume: it is active already")
+	f.leave()
+	require.Equal(t, []Request{{Verb: "suspend", Tenants: []tenant.Name{"client-004"}}, {Verb: "resume", Tenants: []tenant.Name{"client-004"}}}, f.hands.done)
+}
+
+// TestAFailedMoveIsTriedAgain has it fail once more, and then arrive.
+func TestAFailedMoveIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	s := aScript()
+	tries := 0
+	f := start(t, s, func(Request) {
+		s.do(func(s *script) {
+			d := s.details["client-020"]
+			if tries++; tries == 1 {
+				op := failedMove("client-020")
+				op.Error = "copy: table orders: disk full (SQLSTATE 53100)"
+				d.Last, d.Operation = op, op
+			} else {
+				done := &tenant.Operation{ID: "op-client-020", Kind: migrate.Kind, Tenant: "client-020", State: tenant.OperationDone, Phase: migrate.PhaseCutover, Actor: "ann@ops", Started: now, Updated: now}
+				d.Last, d.Operation, d.Route, d.Steps, d.Proof = done, nil, tenant.RoutePlatform, stepsUntil(done.ID, migrate.PhaseCutover, "done", ""), movedDetail(d.Tenant).Proof
+			}
+			s.details["client-020"] = d
+			s.fleet[20].Operation, s.fleet[20].Route = d.Operation, d.Route
+			s.events = append(s.events, tenant.Event{ID: int64(len(s.events) + 1), Time: now, Tenant: "client-020", Type: "operation.resumed", Message: "migrate"})
+		})
+	})
+	f.shows("1 can't write")
+	f.press("enter")
+	f.shows("shutting down")
+	f.press("T")
+	f.shows("retry client-020?", "y do it")
+	f.press("y")
+	f.shows("disk full")
+	f.press("T")
+	f.shows("retry client-020?", "y do it")
+	f.press("y")
+	f.shows("move done", "equal: every row arrived")
+	f.press("T")
+	f.shows("retry: none of its work failed")
+	f.leave()
+	require.Len(t, f.hands.done, 2)
+}
+
 // TestKeysWorkWhileTheSourceHangs has the source not answer at all.
 func TestKeysWorkWhileTheSourceHangs(t *testing.T) {
 	t.Parallel()
