@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	mathrand "math/rand/v2"
@@ -28,7 +29,10 @@ type works struct {
 	office *fleet.PostOffice
 
 	mutex        sync.Mutex
-	acknowledged []string // orders, by their notes
+	asked        []string // orders by their notes, and mailings by their subjects
+	acknowledged []string
+	statements   []string // the jobs that were acknowledged
+	unanswered   int      // statements that were asked for, and may be there
 }
 
 const anna = "anna@example.com"
@@ -68,12 +72,11 @@ func (w *works) people(ctx context.Context) (stopped func()) {
 		all.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				note := fmt.Sprintf("%d-%d", person, n)
-				if w.post("/v1/orders", `{"customer_code":"c","note":"`+note+`"}`) == http.StatusCreated {
-					w.mutex.Lock()
-					w.acknowledged = append(w.acknowledged, note)
-					w.mutex.Unlock()
+				w.ask(note, "/v1/orders", `{"customer_code":"c","note":"`+note+`"}`)
+				if n%5 == 0 {
+					w.ask("to-"+note, "/v1/mailings", `{"subject":"to-`+note+`","body":"b","to":{"addresses":[{"address":"to-`+note+`@example.com"},{"address":"too-`+note+`@example.com"}]}}`)
 				}
-				w.post("/v1/statements", `{"month":"2026-10"}`)
+				w.askForStatement()
 				time.Sleep(10 * time.Millisecond)
 			}
 		})
@@ -81,22 +84,47 @@ func (w *works) people(ctx context.Context) (stopped func()) {
 	return all.Wait
 }
 
-// post tells the status of an answer; 0 where there was none.
-func (w *works) post(path, body string) int {
+// ask asks for what has a name of its own.
+func (w *works) ask(name, path, body string) {
+	w.mutex.Lock()
+	w.asked = append(w.asked, name)
+	w.mutex.Unlock()
+	if _, ok := w.post(path, body); ok {
+		w.mutex.Lock()
+		w.acknowledged = append(w.acknowledged, name)
+		w.mutex.Unlock()
+	}
+}
+
+func (w *works) askForStatement() {
+	answer, ok := w.post("/v1/statements", `{"month":"2026-10"}`)
+	var job struct{ ID string }
+	ok = ok && json.Unmarshal(answer, &job) == nil
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if ok {
+		w.statements = append(w.statements, job.ID)
+	} else {
+		w.unanswered++
+	}
+}
+
+// post gives an answer, and tells whether it says that it will be done.
+func (w *works) post(path, body string) (answer []byte, ok bool) {
 	r, err := http.NewRequest(http.MethodPost, w.scheme+w.address+path, strings.NewReader(body))
 	if err != nil {
-		return 0
+		return nil, false
 	}
 	r.Host = host("acme")
 	r.Header.Set("Authorization", "Bearer "+w.tokens["acme"])
 	r.Header.Set("Content-Type", "application/json")
-	answer, err := w.client.Do(r)
+	response, err := w.client.Do(r)
 	if err != nil {
-		return 0
+		return nil, false
 	}
-	defer func() { _ = answer.Body.Close() }()
-	_, _ = io.Copy(io.Discard, answer.Body)
-	return answer.StatusCode
+	defer func() { _ = response.Body.Close() }()
+	answer, err = io.ReadAll(response.Body)
+	return answer, err == nil && (response.StatusCode == http.StatusCreated || response.StatusCode == http.StatusAccepted)
 }
 
 // helper is a further process that relays, listens and does jobs, until it is killed in the midst of it.
@@ -138,11 +166,56 @@ func (w *works) settle() {
 	}
 	require.Equal(w.t, orders, fmt.Sprint(len(mails)), "each has one mail")
 	require.Equal(w.t, "0", w.text(`select count(*)::text from jobs.job where state <> 'done' or result is null`))
-	require.Equal(w.t, fmt.Sprint(len(w.acknowledged)), w.text(`select count(*)::text from tenant_acme.orders where note in ('`+strings.Join(w.acknowledged, "','")+`')`),
-		"what was acknowledged is there")
+	for _, times := range w.mailed() {
+		repeated += times - 1
+	}
+	w.matched()
+	w.t.Logf("%s orders and %s mailings, %d of them acknowledged, %s statements, %d of them acknowledged; %d mails came twice, under one Message-ID", orders,
+		w.text(`select count(*)::text from tenant_acme.mailings`), len(w.acknowledged), w.text(`select count(*)::text from jobs.job where kind = 'statement'`), len(w.statements), repeated)
+}
+
+// mailed has each recipient of a mailing look for their mail, and tells how often they got it.
+func (w *works) mailed() (times []int) {
+	w.t.Helper()
+	list := w.text(`select coalesce(string_agg(address, ' '), '') from tenant_acme.mailing_recipients`)
+	for _, address := range strings.Fields(list) {
+		got := w.office.Received(address)
+		require.Len(w.t, got, 1, "%s has one mail", address)
+		for _, n := range got {
+			times = append(times, n)
+		}
+	}
+	require.NotEmpty(w.t, times)
+	return times
+}
+
+// matched compares what is there with what was asked for, one by one: what was acknowledged is there once, and nothing is there that
+// nobody asked for.
+func (w *works) matched() {
+	w.t.Helper()
+	there := map[string]int{}
+	for _, name := range strings.Fields(w.text(`select string_agg(name, ' ') from (select note as name from tenant_acme.orders union all select subject from tenant_acme.mailings) as t`)) {
+		there[name]++
+	}
 	require.NotEmpty(w.t, w.acknowledged)
-	w.t.Logf("%s orders, %d of them acknowledged, %s statements; %d mails came twice, under one Message-ID", orders, len(w.acknowledged),
-		w.text(`select count(*)::text from jobs.job`), repeated)
+	for _, name := range w.acknowledged {
+		require.Equal(w.t, 1, there[name], "%s was acknowledged", name)
+	}
+	for _, name := range w.asked {
+		require.LessOrEqual(w.t, there[name], 1, name)
+		delete(there, name)
+	}
+	require.Empty(w.t, there, "nobody asked for these")
+	jobs := map[string]bool{}
+	for _, id := range strings.Fields(w.text(`select string_agg(id::text, ' ') from jobs.job where kind = 'statement'`)) {
+		jobs[id] = true
+	}
+	require.NotEmpty(w.t, w.statements)
+	require.LessOrEqual(w.t, len(jobs), len(w.statements)+w.unanswered, "more statements than were asked for")
+	for _, id := range w.statements {
+		require.True(w.t, jobs[id], "statement %s was acknowledged", id)
+		delete(jobs, id)
+	}
 }
 
 // faults are what happens at random meanwhile. Mails that find the server away are tried again after half a minute.
@@ -165,7 +238,8 @@ func (w *works) faults(lasting time.Duration, kinds int) {
 	}
 }
 
-// Each order that was committed is told of once and has one mail, and each statement that was asked for is there, though processes are
+// Each order that was committed is told of once and has one mail, each recipient of a mailing has it, and what was acknowledged is there
+// and nothing else, though processes are
 // killed, connections cut and the mail server is away meanwhile.
 func TestEachCauseHasItsEffectOnce(t *testing.T) {
 	t.Parallel()
