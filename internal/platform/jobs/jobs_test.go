@@ -206,6 +206,61 @@ func TestSuspended(t *testing.T) {
 	}
 }
 
+// What is in line of tenants that are suspended, on the move or gone is nobody's to wait for, however much it is and though it came first;
+// it waits itself, and what is under way at that moment is finished.
+func TestSuspendedMovedOrGoneWithJobsUnderWay(t *testing.T) {
+	t.Parallel()
+	names := []tenant.Name{"suspended", "moved", "gone"}
+	b := setup(t, append([]tenant.Name{"stays"}, names...)...)
+	begun, finish := make(chan struct{}, len(names)), make(chan struct{})
+	first := effect("statement")
+	b.worker(t, func(o *jobs.Options) { o.Slots = len(names) }, jobs.Kind{Name: "statement", Length: jobs.Short, Do: func(ctx context.Context, task *jobs.Task) error {
+		if task.Tenant.Name != "stays" {
+			select {
+			case begun <- struct{}{}:
+			default:
+			}
+			<-finish
+		}
+		return first.Do(ctx, task)
+	}})
+	under := map[tenant.Name][]string{}
+	for _, name := range names {
+		b.known.limit(name, tenant.Limits{Jobs: 1, Weight: 1})
+	}
+	require.Eventually(t, func() bool { return b.Text(t, `select count(*)::text from jobs.share where most = 1 and open`) == "3" }, patience, tick)
+	for _, name := range names {
+		under[name] = b.submit(t, name, 40, jobs.Request{Kind: "statement"})
+	}
+	for range names {
+		<-begun
+	}
+	require.NoError(t, b.Records.SetState(t.Context(), "suspended", tenant.Suspended, "test", ""))
+	_, err := b.Records.SetRoute(t.Context(), "moved", tenant.RouteHold, "test")
+	require.NoError(t, err)
+	require.NoError(t, b.Records.DeleteTenant(t.Context(), "gone", "test", ""))
+	require.Eventually(t, func() bool {
+		return b.Text(t, `select count(*) filter (where open) || ' ' || (select count(*) from jobs.job where state = 'ready') from jobs.share`) == "1 0"
+	}, patience, tick)
+	close(finish)
+	b.becomes(t, "stays", b.submit(t, "stays", 1, jobs.Request{Kind: "statement"})[0], jobs.Done)
+	require.Eventually(t, func() bool { return b.Text(t, `select count(*)::text from jobs.job where state = 'running'`) == "0" }, patience, tick)
+	for _, name := range names {
+		done, twice := b.effects(t, name)
+		require.Equal(t, []int{1, 0}, []int{done, twice}, name)
+	}
+	require.NoError(t, b.Records.SetState(t.Context(), "suspended", tenant.Active, "test", ""))
+	_, err = b.Records.SetRoute(t.Context(), "moved", tenant.RoutePlatform, "test")
+	require.NoError(t, err)
+	for _, name := range []tenant.Name{"suspended", "moved"} {
+		for _, id := range under[name] {
+			b.becomes(t, name, id, jobs.Done)
+		}
+		done, twice := b.effects(t, name)
+		require.Equal(t, []int{40, 0}, []int{done, twice}, name)
+	}
+}
+
 func TestDue(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "a")
@@ -245,7 +300,7 @@ func TestSchedule(t *testing.T) {
 	require.Equal(t, "1", b.Text(t, `select count(*)::text from jobs.job`), "the same time is the same job")
 }
 
-// What ends is kept for a while.
+// What ends is kept for a while, unless its tenant is gone.
 func TestKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "a")
@@ -255,6 +310,10 @@ func TestKept(t *testing.T) {
 	b.becomes(t, "a", young, jobs.Done)
 	b.Exec(t, `update jobs.job set finished_at = now() - interval '8 days' where id = '`+old+`'`)
 	require.Eventually(t, func() bool { return b.Text(t, `select string_agg(id::text, ' ') from jobs.job`) == young }, patience, tick)
+
+	b.Exec(t, `insert into jobs.share values ('shop', 'dropped', 1, 1, false);
+		insert into jobs.job (id, queue, role, kind, cost, state) select gen_random_uuid(), 'shop', 'dropped', 'statement', 1, 'backlog' from generate_series(1, 3)`)
+	require.Eventually(t, func() bool { return b.Text(t, `select count(*)::text from jobs.job where role = 'dropped'`) == "0" }, patience, tick, "a tenant that was deleted leaves nothing")
 }
 
 // A long job gives way at a checkpoint, and goes on from there.

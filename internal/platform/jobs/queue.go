@@ -45,6 +45,12 @@ var dueSQL string
 //go:embed sql/shares.sql
 var sharesSQL string
 
+//go:embed sql/close.sql
+var closeSQL string
+
+//go:embed sql/forget.sql
+var forgetSQL string
+
 //go:embed sql/purge.sql
 var purgeSQL string
 
@@ -122,8 +128,10 @@ func (q *queue) tidy(ctx context.Context, attempts int, keep time.Duration) erro
 		b.Queue("insert into jobs.line (queue) values ($1) on conflict do nothing", q.name)
 		b.Queue(expireSQL, q.name, attempts)
 		b.Queue(dueSQL, q.name)
+		b.Queue(closeSQL, q.name)
 		b.Queue(admit(backlogOf(rolesWaitingSQL)), q.name, inLine)
 		b.Queue(purgeSQL, keep.Seconds())
+		b.Queue(forgetSQL, q.name)
 	})
 }
 
