@@ -155,15 +155,16 @@ func (b *bundle) ledger(t testing.TB, names ...tenant.Name) (causes, missing, do
 	return causes, missing, doubled
 }
 
-// settled waits until every cause has its effect, once.
+// settled waits until every cause has its effect, once. However many wait, as long as some come.
 func (b *bundle) settled(t testing.TB, names ...tenant.Name) int {
 	t.Helper()
-	var causes int
-	require.Eventually(t, func() bool {
-		var missing int
-		causes, missing, _ = b.ledger(t, names...)
-		return missing == 0
-	}, patience, tick, "an effect is missing")
+	causes, missing, _ := b.ledger(t, names...)
+	for least, since := missing, time.Now(); missing > 0; time.Sleep(tick) {
+		if causes, missing, _ = b.ledger(t, names...); missing < least {
+			least, since = missing, time.Now()
+		}
+		require.Less(t, time.Since(since), patience, "%d effects are missing, and none comes any more", missing)
+	}
 	_, _, doubled := b.ledger(t, names...)
 	require.Zero(t, doubled, "an effect is there twice, or without its cause")
 	return causes
