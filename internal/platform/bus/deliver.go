@@ -122,11 +122,11 @@ func (s *consuming) unknownTenant(m Message, err error) error {
 func (s *consuming) handleFor(ctx context.Context, t scope.Tenant, m Message) (outcome string, err error) {
 	outcome = outcomeDone
 	err = s.Pools.Tx(ctx, t, func(ctx context.Context, tx scope.Tx) (err error) {
-		tag, err := tx.Exec(ctx, `insert into bus.inbox (consumer, id) values ($1, $2) on conflict do nothing`, s.Queue, m.ID)
+		first, err := Once(ctx, tx, s.Queue, m.ID)
 		if err != nil {
-			return fmt.Errorf("inbox: %w", err)
+			return err
 		}
-		if tag.RowsAffected() == 0 {
+		if !first {
 			outcome = outcomeRepeated
 			return nil
 		}

@@ -59,9 +59,9 @@ func (f *Facts) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.ch.ExchangeDeclare(f.broker.names.fleet(), amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
+	if err := f.broker.names.declareFleet(s.ch); err != nil {
 		s.close()
-		return fmt.Errorf("declare exchange %s: %w", f.broker.names.fleet(), err)
+		return err
 	}
 	f.sender = s
 	return nil

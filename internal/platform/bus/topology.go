@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -44,7 +45,8 @@ func lossless(next string, more amqp.Table) amqp.Table {
 type queue struct {
 	name string
 	args amqp.Table
-	keys []string // by which the events' exchange sends to it
+	from string   // an exchange; empty: the events'
+	keys []string // by which the exchange sends to it
 }
 
 func (n names) parkingQueue() queue {
@@ -64,6 +66,14 @@ func (n names) queuesOf(c *Consumer) []queue {
 	return append(list, main)
 }
 
+// declareFleet makes the exchange of what happens to the fleet.
+func (n names) declareFleet(ch *amqp.Channel) error {
+	if err := ch.ExchangeDeclare(n.fleet(), amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
+		return fmt.Errorf("declare exchange %s: %w", n.fleet(), err)
+	}
+	return nil
+}
+
 // declareExchanges makes the exchanges.
 func (n names) declareExchanges(ch *amqp.Channel) error {
 	if err := ch.ExchangeDeclare(n.events(), amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
@@ -80,7 +90,7 @@ func (n names) declare(ch *amqp.Channel, q queue) error {
 		return fmt.Errorf("declare queue %s: %w", q.name, err)
 	}
 	for _, key := range q.keys {
-		if err := ch.QueueBind(q.name, key, n.events(), false, nil); err != nil {
+		if err := ch.QueueBind(q.name, key, cmp.Or(q.from, n.events()), false, nil); err != nil {
 			return fmt.Errorf("bind queue %s to %s: %w", q.name, key, err)
 		}
 	}

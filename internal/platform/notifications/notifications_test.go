@@ -1,6 +1,7 @@
 package notifications_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tenantctl/internal/local/localtest"
+	"tenantctl/internal/operator"
 	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/jobs"
@@ -137,6 +139,37 @@ func (b *bundle) place(t *testing.T, name tenant.Name, actor string, ids ...int6
 func (b *bundle) items(t *testing.T, name tenant.Name, user string) []any {
 	t.Helper()
 	return b.ask(t, 200, name, user, "GET", "/v1/notifications?limit=500", "")["items"].([]any)
+}
+
+// TestUsersHearOfTheirMove takes what operators tell, once however often it comes, and leaves out whom it doesn't concern.
+func TestUsersHearOfTheirMove(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil, "a", "b")
+	b.ask(t, 200, "a", "7", "PUT", "/v1/notifications/preferences", `{"mail": "off"}`)
+	b.ask(t, 200, "a", "8", "PUT", "/v1/notifications/preferences", `{"mail": "off", "events": ["order.placed"]}`)
+	b.ask(t, 200, "b", "7", "PUT", "/v1/notifications/preferences", `{"mail": "off"}`)
+	facts := b.broker.Facts()
+	defer facts.Close()
+	send := func(id int64, kind string, name tenant.Name, detail string) {
+		body, err := json.Marshal(operator.CloudEventOf(tenant.Event{ID: id, Type: kind, Tenant: name, Message: kind, Data: json.RawMessage(cmp.Or(detail, "null")), Time: time.Now()}))
+		require.NoError(t, err)
+		fact := bus.Fact{ID: fmt.Sprint(id), Type: kind, ContentType: operator.CloudEventType, Body: body, At: time.Now()}
+		require.NoError(t, facts.Send(t.Context(), []bus.Fact{fact, fact}))
+	}
+	require.Eventually(t, func() bool { // until the queue is there
+		send(1, "tenant.moved", "a", "")
+		return len(b.items(t, "a", "7")) > 0
+	}, patience, 10*tick)
+	send(2, "tenant.moved", "nobody", "")
+	send(3, "tenant.provisioned", "a", `{"steps": []}`)
+	send(4, "tenant.versions_changed", "a", `{"from": {"core": {"number": 6}}, "to": {"core": {"number": 7}, "users": {"number": 2}}}`)
+	require.Eventually(t, func() bool { return len(b.items(t, "a", "7")) == 2 }, patience, tick)
+	told := b.items(t, "a", "7")
+	require.Equal(t, "Your application was upgraded", told[0].(map[string]any)["subject"])
+	require.Equal(t, "a works with core 7, users 2 now.", told[0].(map[string]any)["body"])
+	require.Equal(t, "a is served by the platform now; every row was carried over and proven.", told[1].(map[string]any)["body"])
+	require.Empty(t, b.items(t, "a", "8"), "who wants to hear of orders only")
+	require.Empty(t, b.items(t, "b", "7"), "another tenant's")
 }
 
 func TestEachIsToldAsTheyWant(t *testing.T) {

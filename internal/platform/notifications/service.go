@@ -5,6 +5,8 @@ import (
 	"embed"
 	"log/slog"
 	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"tenantctl/internal/platform/bus"
@@ -100,23 +102,27 @@ func Hears(kind string) bool {
 	return told || kind == digestDue || kind == mailReady
 }
 
-// Listen handles events until ctx ends: those that users are told of, and the service's own about mails to be sent.
+// Listen handles events until ctx ends: those that users are told of, services' and operators', and its own about mails to be sent.
 func (n *Notifications) Listen(ctx context.Context) {
-	done := make(chan struct{})
-	go func() { defer close(done); n.consumer(mailQueue, map[string]int{mailReady: 1}, n.send).Run(ctx) }()
+	var beside sync.WaitGroup
+	beside.Go(func() { n.consumer(mailQueue, map[string]int{mailReady: 1}, n.send).Run(ctx) })
+	fleet := bus.Listener{Broker: n.opts.Broker, Queue: queueOfFleet, Types: ofFleet, Handle: n.hearFleet, Log: n.opts.Log}
+	beside.Go(func() { fleet.Run(ctx) })
 	types := map[string]int{digestDue: 1}
 	for kind := range words {
-		types[kind] = 1
+		if !slices.Contains(ofFleet, kind) {
+			types[kind] = 1
+		}
 	}
 	n.consumer(Service, types, n.tell).Run(ctx)
-	<-done
+	beside.Wait()
 }
 
 // mailQueue is the consumer that sends what is ready to be sent.
 const mailQueue = "mail"
 
 // Consumers are the names of those that a process of this service runs.
-func Consumers() []string { return []string{Service, mailQueue} }
+func Consumers() []string { return []string{Service, mailQueue, queueOfFleet} }
 
 func (n *Notifications) consumer(queue string, types map[string]int, handle func(context.Context, scope.Tx, bus.Message) error) *bus.Consumer {
 	return &bus.Consumer{

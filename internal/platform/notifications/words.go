@@ -16,7 +16,8 @@ type text struct {
 	Body    string `json:"body"`
 }
 
-// words are the platform's own, by type of event. They are also the types that the service listens to.
+// words are the platform's own, by type of event. They are also the types that the service listens to: those of ofFleet among what
+// operators tell, the others among what services do.
 var words = map[string]text{ //nolint:gochecknoglobals // a constant table
 	"order.placed":    {"Order {id} was placed", "Customer {customer_code} ordered for {total} {currency}."},
 	"order.shipped":   {"Order {id} was shipped", "The order of customer {customer_code} for {total} {currency} is on its way."},
@@ -24,10 +25,13 @@ var words = map[string]text{ //nolint:gochecknoglobals // a constant table
 	"invoice.issued":  {"Invoice {number} was issued", "Customer {customer_code} is to pay {net} {currency} net."},
 	"message.sent":    {"A message in {subject}", "User {actor} wrote in the conversation \"{subject}\"."},
 	"invoice.paid":    {"Invoice {number} was paid", "Customer {customer_code} paid {net} {currency} net."},
+
+	"tenant.moved":            {"Your application has moved", "{tenant} is served by the platform now; every row was carried over and proven."},
+	"tenant.versions_changed": {"Your application was upgraded", "{tenant} works with {versions} now."},
 }
 
 // values are the names that a text may have; not every event has each.
-var values = []string{"id", "number", "customer_code", "status", "currency", "total", "net", "tax", "subject", "actor", "tenant"} //nolint:gochecknoglobals // a constant list
+var values = []string{"id", "number", "customer_code", "status", "currency", "total", "net", "tax", "subject", "actor", "tenant", "versions"} //nolint:gochecknoglobals // a constant list
 
 var place = regexp.MustCompile(`\{([^{}]*)\}`)
 
