@@ -205,7 +205,7 @@ func (a *attempt) judge(ctx context.Context, err error) {
 		return
 	}
 	if postgres.Code(err) == lockNotAvailable {
-		a.outcome.Failure.Blockers = blockers(ctx, conn, a.outcome.Schema)
+		a.outcome.Failure.Blockers = Blockers(ctx, conn, a.outcome.Schema)
 	}
 }
 
@@ -225,8 +225,8 @@ func failureOf(err error) *Failure {
 	return failure
 }
 
-// blockers describes the sessions that hold locks in a schema; "" where there are none any more, or that can't be told.
-func blockers(ctx context.Context, conn *pgx.Conn, schema string) string {
+// Blockers describes the sessions that hold locks in a schema, but for the asking one; "" where there are none any more.
+func Blockers(ctx context.Context, conn *pgx.Conn, schema string) string {
 	var found string
 	err := conn.QueryRow(ctx, `
 		select coalesce(string_agg(distinct format('session %s (%s, %s, transaction since %s)', a.pid, coalesce(nullif(a.application_name, ''), 'unnamed'),

@@ -120,8 +120,11 @@ func (s *session) file(ctx context.Context, service string, file stream.File) (F
 		return tried, cause
 	}
 	s.judge(&tried, cause)
-	if err := postgres.Script(ctx, s.conn, "rollback to savepoint tenantctl_file"); err != nil {
+	if err := postgres.Script(ctx, s.conn, "rollback to savepoint tenantctl_file; reset role"); err != nil {
 		return tried, fmt.Errorf("take %s back: %w", tried.Path, err)
+	}
+	if tried.Result == Locked { // asked as the administrator, who sees more of other sessions than a service's owner
+		tried.Failure.Blockers = upgrade.Blockers(ctx, s.conn, s.member.Schema)
 	}
 	return tried, nil
 }

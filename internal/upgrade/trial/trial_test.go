@@ -242,6 +242,8 @@ func TestLocksAndTimeAreNoFailures(t *testing.T) {
 	report := b.run(t, trial.Options{}, members, "alter table customers add x int", "alter table orders add x int", "select 1")
 	require.Equal(t, []trial.Result{trial.Passed, trial.Locked, trial.NotTried}, results(report))
 	require.Equal(t, "55P03", report.Files[1].Failure.Code)
+	require.Contains(t, report.Files[1].Failure.Blockers, fmt.Sprintf("session %d (", other.PgConn().PID()))
+	require.Contains(t, report.Files[1].Failure.Blockers, "idle in transaction")
 	require.NoError(t, postgres.Script(b.ctx, other, "rollback"))
 
 	report = b.run(t, trial.Options{StatementTimeout: 50 * time.Millisecond}, members, "select 1", "select pg_sleep(10)")
