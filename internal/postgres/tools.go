@@ -65,10 +65,16 @@ func toolFolders(program string) []string {
 		matches, _ := filepath.Glob(pattern) // the only error is a bad pattern
 		folders = append(folders, matches...)
 	}
-	if path, err := exec.LookPath(program); err == nil {
+	if path, err := exec.LookPath(program); err == nil && !choosesItself(path, folders) {
 		folders = append(folders, filepath.Dir(path))
 	}
 	return folders
+}
+
+// choosesItself tells Debian's wrapper, a script that takes a while to run a program of one of the folders.
+func choosesItself(path string, folders []string) bool {
+	real, err := filepath.EvalSymlinks(path)
+	return err == nil && filepath.Base(real) == "pg_wrapper" && len(folders) > 0
 }
 
 var majorPattern = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
