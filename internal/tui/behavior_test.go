@@ -11,6 +11,7 @@ import (
 
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/tenant"
+	"tenantctl/internal/upgrade"
 )
 
 func TestFilter(t *testing.T) {
@@ -385,6 +386,23 @@ func TestLeaving(t *testing.T) {
 	require.True(t, quits("q"), "also where nothing else can be done")
 }
 
+// TestATaskThatFailsIsToldOf on the page where one is, once.
+func TestATaskThatFailsIsToldOf(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	at := now
+	b.app.Now = func() time.Time { return at }
+	b.press("enter", "M", "y")
+	b.again()
+	task := &b.hands.tasks[0]
+	task.Ended, task.Code, task.Lines = true, 6, []string{"client-020 goes on", "error: the tenant was written to since the move", "next: ..."}
+	b.again()
+	b.sees("move of client-020", "migrate client-020, 5 tells more: error: the tenant was written to since the move")
+	at = at.Add(time.Minute)
+	b.again()
+	require.NotContains(t, plainFrame(b.frame()), "5 tells more")
+}
+
 func TestStopATask(t *testing.T) {
 	t.Parallel()
 	b := setup(t, aScript())
@@ -401,6 +419,15 @@ func TestRetryOnARolloutIsAboutTheRollout(t *testing.T) {
 	b := setup(t, aScript())
 	b.press("2", "enter", "j", "T", "y")
 	require.Equal(t, []Request{{Verb: "retry"}}, b.hands.done)
+}
+
+// TestARolloutThatWasRolledBack isn't told to have gone back to what it was to bring.
+func TestARolloutThatWasRolledBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.script.do(func(s *script) { s.rollouts[0].Rollout.State = upgrade.RolledBack })
+	b.press("2", "enter")
+	b.sees("rollout r7 rolled-back from core 6")
 }
 
 // TestTroubleIsFoundInFewKeys counts what it takes to find the one tenant of a fleet that needs somebody, see why, and go on.

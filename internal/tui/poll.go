@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -141,6 +142,7 @@ func (q question) put(ctx context.Context) polled {
 // polled takes an answer in and sets the timer for the next question.
 func (a *app) polled(msg polled) tea.Cmd {
 	a.link.asking = false
+	a.tellFailed(msg.tasks)
 	a.tasks = msg.tasks
 	a.takeEvents(msg.events)
 	if msg.err != nil {
@@ -164,6 +166,21 @@ func (a *app) polled(msg polled) tea.Cmd {
 		return a.poll()
 	}
 	return a.askIn(a.Every)
+}
+
+// tellFailed tells, on whatever page, of a task that failed since the last answer.
+func (a *app) tellFailed(tasks []Task) {
+	for _, t := range tasks {
+		known := slices.IndexFunc(a.tasks, func(was Task) bool { return was.ID == t.ID })
+		if !t.Ended || t.Code == 0 || known < 0 || a.tasks[known].Ended {
+			continue
+		}
+		why := fmt.Sprintf("ended with exit code %d", t.Code)
+		if i := slices.IndexFunc(t.Lines, func(l string) bool { return strings.HasPrefix(l, "error: ") }); i >= 0 {
+			why = t.Lines[i]
+		}
+		a.say(t.Request.String() + ", 5 tells more: " + why)
+	}
 }
 
 func (a *app) askIn(d time.Duration) tea.Cmd {

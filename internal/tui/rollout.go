@@ -90,7 +90,11 @@ func (p *rolloutPage) lines(width, height int) []string {
 
 func (p *rolloutPage) head(width int) {
 	r := p.rollout.Rollout
-	l := text(strong, "rollout "+r.ID+" ").with(rolloutLook(r.State), string(r.State)).with(plain, " to "+upgrade.TargetsText(r.Targets))
+	where := " to "
+	if r.State == upgrade.RolledBack {
+		where = " from "
+	}
+	l := text(strong, "rollout "+r.ID+" ").with(rolloutLook(r.State), string(r.State)).with(plain, where+upgrade.TargetsText(r.Targets))
 	p.doc.add(l.with(dim, fmt.Sprintf("  by %s, begun %s ago%s", r.Actor, ageOf(p.app.now(), r.Started), reasonText(r.Reason))))
 	if r.Error != "" {
 		p.doc.paragraph(bad, "", r.Error, width, 4)

@@ -48,6 +48,14 @@ func (s *scene) operate(listen string) (end func()) {
 	return end
 }
 
+// does presses an action's key, sees its plan and agrees.
+func (s *scene) does(key string, plan ...string) {
+	s.t.Helper()
+	s.press(key)
+	s.shows(append(plan, "y do it")...)
+	s.press("y")
+}
+
 func (s *scene) becomes(want, sql string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool { return s.ask(s.control, sql) == want }, 30*time.Second, 50*time.Millisecond, "%s: %s", sql, want)
@@ -68,21 +76,14 @@ func TestAFleetIsSeenThroughItsOperator(t *testing.T) {
 
 	s.types(":tenant client-b")
 	s.shows("fleet › client-b")
-	s.press("S")
-	s.shows("suspend client-b?", "$ tenantctl suspend client-b")
-	s.press("y")
-	s.shows("suspended")
+	s.does("S", "suspend client-b?", "$ tenantctl suspend client-b")
 	s.becomes("suspended", `select state from tenantctl.tenant where name = 'client-b'`)
 	s.shows("state=suspended")
-	s.press("R")
-	s.shows("resume client-b?", "$ tenantctl resume client-b")
-	s.press("y")
+	s.does("R", "resume client-b?", "$ tenantctl resume client-b")
 	s.becomes("active", `select state from tenantctl.tenant where name = 'client-b'`)
 	s.types(":tenant client-x")
 	s.shows("fleet › client-b › client-x")
-	s.press("T")
-	s.shows("retry client-x?", "$ tenantctl migrate client-x")
-	s.press("y")
+	s.does("T", "retry client-x?", "$ tenantctl migrate client-x")
 	s.becomes("platform", `select target from tenantctl.route where tenant = 'client-x'`)
 	s.types(":move client-x")
 	s.shows("move done", "equal: every row arrived as it was sent")
