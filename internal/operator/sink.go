@@ -31,8 +31,9 @@ type Sink interface {
 }
 
 const (
-	sinkBatch   = 100
-	sinkLongest = time.Minute
+	sinkBatch = 100
+	// sinkLongest bounds the time between tries: one leader asks, and what happened meanwhile waits for it.
+	sinkLongest = 10 * time.Second
 )
 
 // deliver gives a sink its events for as long as this replica leads.
