@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # The detector costs memory and several times the processor time, which the long tests of whole moves can't afford in one sitting.
-racy='internal/(operation|registry|local|provision|upgrade|postgres|operator)(/|$)'
+racy='internal/(operation|registry|provision|upgrade|postgres|operator)(/|$)'
 # The longest begin first, so that nothing is left to run alone at the end.
 longest='test/(faults|moves|platform)$'
 

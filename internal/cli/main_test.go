@@ -68,6 +68,11 @@ func (s *story) setup(env *testscript.Env) error {
 	state := localtest.Folder(s.t)
 	env.Setenv("XDG_STATE_HOME", state)
 	localtest.ShareTemplates(s.t, state, work)
+	cache, err := os.UserCacheDir() // what may be taken from one run to the next: the compiled parser
+	if err != nil {
+		return err
+	}
+	env.Setenv("XDG_CACHE_HOME", cache)
 	env.Setenv("TZ", "UTC")
 	env.Setenv("TERM", "dumb")
 	prefix := localtest.Prefix(s.t)

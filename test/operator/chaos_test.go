@@ -64,7 +64,9 @@ type scene struct {
 	prefix  string
 	hook    string
 	secret  string
-	more    string // services
+	more    string   // services
+	broker  string   // the file's section, or nothing
+	env     []string // of programs
 	log     *os.File
 	running []*exec.Cmd
 
@@ -159,7 +161,7 @@ func (s *scene) declare(tenants string) {
 }
 
 func (s *scene) head() string {
-	return fmt.Sprintf("version: 1\ninstances: { shared-1: { dsn: '${DSN}', rolePrefix: %s } }\nservices: { notes: { migrations: ./notes }%s }\ntenants:\n", s.prefix, s.more)
+	return fmt.Sprintf("version: 1\ninstances: { shared-1: { dsn: '${DSN}', rolePrefix: %s } }\nservices: { notes: { migrations: ./notes }%s }\n%stenants:\n", s.prefix, s.more, s.broker)
 }
 
 func (s *scene) start(flags ...string) *exec.Cmd {
@@ -174,6 +176,7 @@ func (s *scene) program(args ...string) *exec.Cmd {
 	p := exec.Command(os.Args[0], args...)
 	p.Dir = s.dir
 	p.Env = append(os.Environ(), asProgram+"=1", "DSN="+s.control, "XDG_STATE_HOME="+s.dir, "HOME="+s.dir)
+	p.Env = append(p.Env, s.env...)
 	return p
 }
 

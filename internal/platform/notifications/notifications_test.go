@@ -216,7 +216,7 @@ func TestEachIsToldAsTheyWant(t *testing.T) {
 	b.ask(t, 404, "a", "7", "PUT", "/v1/notifications/templates/order.eaten", `{"subject": "x", "body": "x"}`)
 	b.ask(t, 204, "a", "7", "DELETE", "/v1/notifications/templates/order.placed", "")
 	b.ask(t, 404, "a", "7", "DELETE", "/v1/notifications/templates/order.placed", "")
-	require.Len(t, b.ask(t, 200, "a", "7", "GET", "/v1/notifications/templates", "")["items"], 6)
+	require.Len(t, b.ask(t, 200, "a", "7", "GET", "/v1/notifications/templates", "")["items"], 8)
 }
 
 // hesitant takes a mail and doesn't live to say so, once.
