@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 # The detector costs memory and several times the processor time, which the long tests of whole moves can't afford in one sitting.
 racy='internal/(operation|registry|provision|upgrade|postgres|operator)(/|$)'
 # The longest begin first, so that nothing is left to run alone at the end.
-longest='test/(faults|moves|platform)$'
+longest='test/(faults|moves|platform|operator)$'
 
 packages=$(go list ./...)
 plain=$(echo "$packages" | grep -Ev "$racy" || true)

@@ -62,7 +62,7 @@ func (c *compiler) columnGroup(ctx context.Context, w *way, f fill) ([]group, er
 		made.checks = []check{evaluates(v)}
 		return []group{made}, nil
 	}
-	if f.column.NotNull && (f.plain == "" || !w.from.column(f.plain).notNull) {
+	if f.column.NotNull && !w.neverNull(f) {
 		made.checks = append(made.checks, check{
 			bad: v.name + " is null", code: "null-rows", says: "would give null, which the column forbids",
 			hint: "coalesce(..., ...) gives them a value; where: leaves them behind",

@@ -33,6 +33,11 @@ func (w *way) sure(f fill) string {
 	return ""
 }
 
+// neverNull tells a value of a column that is never null: the column itself, or a cast that gives null for nothing else.
+func (w *way) neverNull(f fill) bool {
+	return (f.plain != "" || w.sure(f) != "") && w.from.column(f.uses[0]).notNull
+}
+
 // sureReturn is a condition over the legacy row under which an inverse gives back what was there; "": none is known.
 func (w *way) sureReturn(inverse InverseColumn) string {
 	for _, f := range w.fills {
