@@ -128,6 +128,7 @@ func (o *Operator) ID() string { return o.id }
 // on, and leaves.
 func (o *Operator) Run(ctx context.Context) error {
 	defer o.pool.Close()
+	read := looks(o.File) // from before the reading, so that a change during it is read as well
 	o.reload(ctx)
 	if err := o.beat(ctx); err != nil {
 		return err
@@ -138,7 +139,7 @@ func (o *Operator) Run(ctx context.Context) error {
 	}
 	o.Log.InfoContext(ctx, "operator runs", "id", o.id, "file", o.File)
 	var group errgroup.Group
-	group.Go(func() error { return watch(ctx, o.File, func() { o.reload(ctx) }) })
+	group.Go(func() error { return watch(ctx, o.File, read, func() { o.reload(ctx) }) })
 	group.Go(func() error { o.beats(ctx); return nil })
 	group.Go(func() error { o.lead(ctx); return nil })
 	return errors.Join(group.Wait(), o.leave(ctx))

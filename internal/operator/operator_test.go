@@ -4,12 +4,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"tenantctl/internal/config"
 	"tenantctl/internal/operator/reconcile"
 	"tenantctl/internal/provision"
 	"tenantctl/internal/registry"
@@ -131,6 +133,22 @@ func TestABrokenFileKeepsTheOneBefore(t *testing.T) {
 	b.declare("  a: {}\n  b: {}\n")
 	b.stands("a=active", "b=active")
 	require.True(t, b.told("operator.file_mended"))
+}
+
+// A file that changes while a replica starts is read again: nothing tells of it later.
+func TestAFileThatChangesAtTheStartIsRead(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.declare("  a: {}\n")
+	opts := b.options(&shop{})
+	var once sync.Once
+	opts.Load = func() (*config.File, error) {
+		file, err := config.Load(b.file)
+		once.Do(func() { b.declare("  a: {}\n  b: {}\n") })
+		return file, err
+	}
+	b.run(opts)
+	b.stands("a=active", "b=active")
 }
 
 // A mounted ConfigMap is a link to a folder that is swapped.

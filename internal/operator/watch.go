@@ -19,12 +19,11 @@ const (
 	watchSettle = 300 * time.Millisecond
 )
 
-// watch calls changed when what lies at a path may have changed: a file, a folder of them, or either behind symbolic links that
-// are swapped, as a mounted ConfigMap is. It ends with ctx.
-func watch(ctx context.Context, path string, changed func()) error {
+// watch calls changed when what lies at a path may have changed since it looked as seen: a file, a folder of them, or either behind
+// symbolic links that are swapped, as a mounted ConfigMap is. It ends with ctx.
+func watch(ctx context.Context, path, seen string, changed func()) error {
 	notes, errs, closeWatcher := notifications(path)
 	defer closeWatcher()
-	seen := looks(path)
 	ticker := time.NewTicker(watchPoll)
 	defer ticker.Stop()
 	for {
