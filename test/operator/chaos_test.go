@@ -191,34 +191,42 @@ func (s *scene) end(p *exec.Cmd, signal os.Signal) {
 	_ = p.Wait()                 // by the signal
 }
 
-// settle waits until nothing is left to do: records and instance agree with the file.
+// settle waits until nothing is left to do: records and, says the program's own plan, the instance agree with the file. A tenant
+// is recorded before it is made, so the records alone don't tell.
 func (s *scene) settle(patience time.Duration) {
-	ctx := context.Background()
 	file, err := config.Load(filepath.Join(s.dir, "tenants.yaml"))
 	require.NoError(s.t, err)
-	records, err := registry.Open(ctx, s.control)
+	records, err := registry.Open(context.Background(), s.control)
 	require.NoError(s.t, err)
 	defer records.Close()
-	var open []string
-	ok := false
-	for end := time.Now().Add(patience); time.Now().Before(end) && !ok; time.Sleep(100 * time.Millisecond) {
-		statuses, err := records.Statuses(ctx, registry.StatusFilter{})
-		require.NoError(s.t, err)
-		fleet, err := reconcile.Fleet(file, statuses)
-		require.NoError(s.t, err)
-		open = nil
-		for _, tenant := range fleet {
-			if plan := reconcile.Decide(tenant, reconcile.Seen{}); tenant.Declared && plan.Pending() {
-				open = append(open, fmt.Sprintf("%s: %v", plan.Tenant, plan.Actions))
-			}
+	var open string
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if open = s.open(file, records); open != "" {
+			continue
 		}
-		ok = len(open) == 0
+		out, err := s.program("plan", "--detailed-exitcode").CombinedOutput()
+		if err == nil {
+			return
+		}
+		open = string(out)
 	}
 	log, _ := os.ReadFile(s.log.Name())
-	require.True(s.t, ok, "not as declared: %v\n%s", open, log)
-	// The program itself, over the instance.
-	out, err := s.program("plan", "--detailed-exitcode").CombinedOutput()
-	require.NoError(s.t, err, string(out))
+	require.Fail(s.t, "not as declared", "%s\n%s", open, log)
+}
+
+// open is what the records have otherwise than the file.
+func (s *scene) open(file *config.File, records *registry.Registry) string {
+	statuses, err := records.Statuses(context.Background(), registry.StatusFilter{})
+	require.NoError(s.t, err)
+	fleet, err := reconcile.Fleet(file, statuses)
+	require.NoError(s.t, err)
+	var open strings.Builder
+	for _, tenant := range fleet {
+		if plan := reconcile.Decide(tenant, reconcile.Seen{}); tenant.Declared && plan.Pending() {
+			fmt.Fprintf(&open, "%s: %v\n", plan.Tenant, plan.Actions)
+		}
+	}
+	return open.String()
 }
 
 // take is the webhook. It fails at times, and notes what came first.
