@@ -6,3 +6,4 @@
 package cli
 
 //go:generate go run ./docgen ../../docs/cli
+//go:generate go run ./schemagen ../../docs

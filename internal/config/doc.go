@@ -8,5 +8,3 @@
 // Effective says where each value came from: flag, environment, file or default. JSONSchema describes the format for editors;
 // decoder and schema are driven by the same struct tags in document.go.
 package config
-
-//go:generate go run ./schemagen ../../docs/tenants.schema.json

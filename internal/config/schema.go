@@ -1,11 +1,11 @@
 package config
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
+
+	"tenantctl/internal/schema"
 )
 
 // schemaNode is a JSON Schema (draft 2020-12), the part of it that this format needs. The order of the fields is the order of
@@ -36,16 +36,9 @@ type schemaNode struct {
 // shows (a ring that isn't declared) it can't tell. docs/tenants.schema.json is its output.
 func JSONSchema() ([]byte, error) {
 	top := schemaOf(reflect.TypeFor[document](), &field{})
-	top.Schema = "https://json-schema.org/draft/2020-12/schema"
+	top.Schema = schema.Draft
 	top.Title = "tenants.yaml of tenantctl"
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(top); err != nil {
-		return nil, fmt.Errorf("write JSON Schema: %w", err)
-	}
-	return b.Bytes(), nil
+	return schema.Text(top)
 }
 
 func schemaOf(t reflect.Type, f *field) *schemaNode {

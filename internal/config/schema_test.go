@@ -17,7 +17,7 @@ func TestCommittedSchemaIsCurrent(t *testing.T) {
 	require.NoError(t, err)
 	committed, err := os.ReadFile(filepath.Join("..", "..", "docs", "tenants.schema.json"))
 	require.NoError(t, err)
-	require.Equal(t, string(committed), string(made), "run: go generate ./internal/config")
+	require.Equal(t, string(committed), string(made), "run: make generate")
 }
 
 func TestGoodFilesAreGoodToBoth(t *testing.T) {

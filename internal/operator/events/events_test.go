@@ -27,7 +27,7 @@ func TestTheSchemaIsUpToDate(t *testing.T) {
 	require.NoError(t, err)
 	kept, err := os.ReadFile("../../../docs/events.schema.json")
 	require.NoError(t, err)
-	require.Equal(t, string(want), string(kept), "go generate ./internal/operator/events")
+	require.Equal(t, string(want), string(kept), "run: make generate")
 }
 
 // TestEveryTypeIsKnown looks for names of types in the code, those that are put together at run time left out.

@@ -1,12 +1,12 @@
 package events
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"strings"
 	"time"
+
+	"tenantctl/internal/schema"
 )
 
 // node is a JSON Schema, as much of it as events need.
@@ -29,21 +29,14 @@ type node struct {
 // Schema is the JSON Schema of every event, each also by itself under $defs. Members that it doesn't have may come with a later version.
 func Schema() ([]byte, error) {
 	top := &node{
-		Schema: "https://json-schema.org/draft/2020-12/schema", Title: "Events of tenantctl",
+		Schema: schema.Draft, Title: "Events of tenantctl",
 		Description: "What operators send to RabbitMQ and to webhooks: CloudEvents 1.0 in JSON. $defs has each type.", Defs: map[string]*node{},
 	}
 	for _, kind := range Kinds() {
 		top.Defs[kind.Type] = kind.schema()
 		top.OneOf = append(top.OneOf, &node{Ref: "#/$defs/" + kind.Type})
 	}
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(top); err != nil {
-		return nil, fmt.Errorf("write JSON Schema: %w", err)
-	}
-	return b.Bytes(), nil
+	return schema.Text(top)
 }
 
 func (k Kind) schema() *node {
