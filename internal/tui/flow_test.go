@@ -57,6 +57,14 @@ func (f *flow) press(keys ...string) {
 	}
 }
 
+// agrees presses an action's key, reads what is asked and answers y.
+func (f *flow) agrees(key, question string) {
+	f.t.Helper()
+	f.press(key)
+	f.shows(question, "y do it")
+	f.press("y")
+}
+
 func (f *flow) leave() {
 	f.press("q", "q")
 	f.tm.WaitFinished(f.t, teatest.WithFinalTimeout(10*time.Second))
@@ -86,9 +94,7 @@ func TestAMoveIsTakenToItsEnd(t *testing.T) {
 	f.shows("client-020", "1 can't write")
 	f.press("enter")
 	f.shows("writes to its legacy database are BLOCKED", "shutting down", "M goes on where it stands")
-	f.press("M")
-	f.shows("migrate client-020?", "y do it")
-	f.press("y")
+	f.agrees("M", "migrate client-020?")
 	f.shows("it goes on by itself to the end of cutover")
 	done := &tenant.Operation{ID: "op-client-020", Kind: migrate.Kind, Tenant: "client-020", State: tenant.OperationDone, Phase: migrate.PhaseCutover, Actor: "ann@ops", Started: now, Updated: now}
 	stand(done, stepsUntil(done.ID, migrate.PhaseCutover, "done", ""))
@@ -116,9 +122,7 @@ func TestARolloutWithAFailingTenantIsResumed(t *testing.T) {
 	f.shows("r7", "stopped")
 	f.press("enter")
 	f.shows("3 of 21 tenants failed, the budget allows 2", "budget spent", "✗ 3 tenants: core 000006_total.up.sql:3", "add constraint total_positive")
-	f.press("T")
-	f.shows("retry", "y do it")
-	f.press("y")
+	f.agrees("T", "retry")
 	f.shows("rollout r7 done")
 	f.leave()
 	require.Equal(t, []Request{{Verb: "retry"}}, f.hands.done)
@@ -171,15 +175,11 @@ func TestATenantIsSuspendedAndResumed(t *testing.T) {
 	f.shows("fleet › client-004", "active")
 	f.press("R")
 	f.shows("resume: it is active already")
-	f.press("S")
-	f.shows("suspend client-004?", "y do it")
-	f.press("y")
+	f.agrees("S", "suspend client-004?")
 	f.shows("suspended")
 	f.press("S")
 	f.shows("suspend: it is suspended already")
-	f.press("R")
-	f.shows("resume client-004?", "y do it")
-	f.press("y")
+	f.agrees("R", "resume client-004?")
 	f.shows("active")
 	f.press("R")
 	f.shows("resume: it is active already")
@@ -211,13 +211,9 @@ func TestAFailedMoveIsTriedAgain(t *testing.T) {
 	f.shows("1 can't write")
 	f.press("enter")
 	f.shows("shutting down")
-	f.press("T")
-	f.shows("retry client-020?", "y do it")
-	f.press("y")
+	f.agrees("T", "retry client-020?")
 	f.shows("disk full")
-	f.press("T")
-	f.shows("retry client-020?", "y do it")
-	f.press("y")
+	f.agrees("T", "retry client-020?")
 	f.shows("move done", "equal: every row arrived")
 	f.press("T")
 	f.shows("retry: none of its work failed")

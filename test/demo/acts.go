@@ -1,6 +1,9 @@
 package main
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // act is one part of the story.
 type act struct {
@@ -8,7 +11,14 @@ type act struct {
 	play        func(ctx context.Context, s *stage) error
 }
 
+// acts are the whole story, in order.
 func acts() []act {
+	end := act{"Clearing up", "", func(ctx context.Context, s *stage) error { return s.localDown(ctx) }}
+	return append(slices.Concat(movesOfClients(), wavesOfShops(), quietNeighbors()), end)
+}
+
+// movesOfClients: three clients of one old monolith move, and one goes back.
+func movesOfClients() []act {
 	return []act{
 		{
 			"Three clients, three old databases",
@@ -57,6 +67,12 @@ in silence: the rollback refuses, until it is told to keep these rows in an arch
 			`One line for each tenant, the proofs, and the end of client-z's way back.`,
 			playEnd,
 		},
+	}
+}
+
+// wavesOfShops: many tenants get a new version; then nobody types any more.
+func wavesOfShops() []act {
+	return []act{
 		{
 			"Forty shops join",
 			`A service of the company's own, examples/shop, is declared with forty tenants in two rings: two canaries, and the rest in three
@@ -87,6 +103,12 @@ on with the same token. Every acknowledged write is kept in a ledger.`,
 and once it loses forty tenants by mistake.`,
 			playOperator,
 		},
+	}
+}
+
+// quietNeighbors: what one tenant does, and what the others feel of it.
+func quietNeighbors() []act {
+	return []act{
 		{
 			"A noisy tenant, and quiet neighbors",
 			`A second project: four shops with every service, a broker among its servers. People of "flood" ask for statements without a pause, of
@@ -110,6 +132,5 @@ and isn't lost.`,
 customers; then what the running services counted of it is compared with what they counted of the others.`,
 			playStopped,
 		},
-		{"Clearing up", "", func(ctx context.Context, s *stage) error { return s.localDown(ctx) }},
 	}
 }

@@ -61,29 +61,26 @@ func releaseDatabase(t testing.TB, server *local.Postgres, name string) {
 // that the other may have to wait for that.
 func dropRoles(t testing.TB, server *local.Postgres, prefix string) {
 	t.Helper()
-	if server.Ping(context.Background()) != nil {
-		return
-	}
-	conn := connect(t, server.DSN("postgres"))
-	defer func() { _ = conn.Close(context.Background()) }()
-	var failed error
-	for range dropTries {
-		failed = nil
+	dropUntil(t, server, func(conn *pgx.Conn) error {
+		var failed error
 		for _, role := range texts(t, conn, `select rolname from pg_roles where starts_with(rolname, `+postgres.Literal(prefix)+`)`) {
 			failed = errors.Join(failed, tryDropRole(t, server, conn, role))
 		}
-		if failed == nil {
-			return
-		}
-	}
-	require.NoError(t, failed)
+		return failed
+	})
+}
+
+// dropRole drops a role; where databases still hold objects or grants of it, those go first.
+func dropRole(t testing.TB, server *local.Postgres, role string) {
+	t.Helper()
+	dropUntil(t, server, func(conn *pgx.Conn) error { return tryDropRole(t, server, conn, role) })
 }
 
 // dropTries is how often roles that were granted something, and parallel tests, may be in the way of a drop.
 const dropTries = 5
 
-// dropRole drops a role; where databases still hold objects or grants of it, those go first.
-func dropRole(t testing.TB, server *local.Postgres, role string) {
+// dropUntil has a drop tried until nothing is in its way. A server that the test ended itself needs none.
+func dropUntil(t testing.TB, server *local.Postgres, drop func(*pgx.Conn) error) {
 	t.Helper()
 	if server.Ping(context.Background()) != nil {
 		return
@@ -92,7 +89,7 @@ func dropRole(t testing.TB, server *local.Postgres, role string) {
 	defer func() { _ = conn.Close(context.Background()) }()
 	var err error
 	for range dropTries {
-		if err = tryDropRole(t, server, conn, role); err == nil {
+		if err = drop(conn); err == nil {
 			return
 		}
 	}
