@@ -4,17 +4,45 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 
 	"tenantctl/internal/postgres"
 )
 
-//go:embed sql/names.sql
-var namesSQL string
+var (
+	//go:embed sql/names.sql
+	namesSQL string
+	//go:embed sql/signatures.sql
+	signaturesSQL string
+)
 
 // names is what can be named with a schema in a database, and whose it is.
 type names struct {
 	schemas map[string]bool
 	objects map[qualified]owners
+	// signatures are of the functions that take objects by their names, PostgreSQL's own among them.
+	signatures map[string][]signature
+}
+
+// signature is one overload of a function: it takes from least to most arguments, and those are named that have a type such as regclass.
+type signature struct {
+	least, most int
+	named       []bool
+}
+
+// takesName tells that a call with so many arguments takes the one at index as the name of an object, whichever overload it means.
+func (n *names) takesName(function string, arguments, index int) bool {
+	found := false
+	for _, s := range n.signatures[function] {
+		if arguments < s.least || arguments > s.most {
+			continue
+		}
+		if index < 0 || index >= len(s.named) || !s.named[index] {
+			return false
+		}
+		found = true
+	}
+	return found
 }
 
 // qualified is a name in a schema. Functions and operators are apart from all else: a table may be called as a function is.
@@ -54,7 +82,7 @@ func (n *names) holdsExtension(schema string) bool {
 
 // readNames lists every nameable object outside the system's schemas.
 func readNames(ctx context.Context, db postgres.Querier) (*names, error) {
-	found := &names{schemas: map[string]bool{}, objects: map[qualified]owners{}}
+	found := &names{schemas: map[string]bool{}, objects: map[qualified]owners{}, signatures: map[string][]signature{}}
 	var object qualified
 	var owner owners
 	err := postgres.Each(ctx, db, namesSQL, nil, []any{&object.schema, &object.name, &object.called, &owner.own, &owner.extension}, func() error {
@@ -66,6 +94,15 @@ func readNames(ctx context.Context, db postgres.Querier) (*names, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list names: %w", err)
+	}
+	var function string
+	var s signature
+	err = postgres.Each(ctx, db, signaturesSQL, nil, []any{&function, &s.least, &s.most, &s.named}, func() error {
+		found.signatures[function] = append(found.signatures[function], signature{s.least, s.most, slices.Clone(s.named)})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list functions that take names: %w", err)
 	}
 	return found, nil
 }

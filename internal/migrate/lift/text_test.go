@@ -18,10 +18,13 @@ func someRewriter(statements []ddl.Statement) *rewriter {
 			{"public", "orders", false}: {own: true}, {"audit", "log", false}: {own: true}, {"audit", "mood", false}: {own: true}, {"audit", "next", true}: {own: true},
 			{"public", "similarity", true}: {own: true, extension: "pg_trgm"}, {"public", "citext", false}: {extension: "citext"},
 			{"public", "each", true}: {extension: "hstore"}, {"public", "each", false}: {own: true},
+			{"public", "unaccent", true}: {extension: "unaccent"}, {"public", "unaccent", false}: {extension: "unaccent"},
+		}, signatures: map[string][]signature{
+			"unaccent": {{1, 1, []bool{false}}, {2, 2, []bool{true, false}}}, "indexes_of": {{1, 2, []bool{true, false}}},
 		}},
 		renaming: Renaming{
 			Main: "tenant_x", Schemas: map[string]string{"public": "tenant_x", "audit": "tenant_x__audit"},
-			Extensions: map[string]string{"pg_trgm": "ext", "citext": "ext", "hstore": "ext"},
+			Extensions: map[string]string{"pg_trgm": "ext", "citext": "ext", "hstore": "ext", "unaccent": "ext"},
 		},
 		path: []string{"public"},
 	}
@@ -110,6 +113,10 @@ func TestTellsNamesFromDataAndWordsOfTheirOwn(t *testing.T) {
 		`insert into «audit».log as audit (id) values (1) on conflict (id) do update set id = audit.id + excluded.id returning audit.id`,
 		`with audit as (select 1 as log) select audit.log from audit join «audit».log l on true`,
 		`select coalesce(null, 'public.orders') = kind, lower('«PUBLIC»') from t`,
+		// what has a type that is a name, wherever it goes
+		`begin return indexes_of('«public».orders', 'public.orders') + indexes_of('«audit».log'); execute 'select 1'; end`,
+		`declare t regclass := '«public».orders'; begin return count(*) from pg_index where indrelid = t; end`,
+		`declare t constant regclass; begin t := '«audit».log'; select '«public».orders' into t; return t in (select indrelid from pg_index); end`,
 	} {
 		legacy := strings.NewReplacer("«", "", "»", "", "/*ext*/", "", "/*, ext*/", "", "PUBLIC", "public").Replace(body)
 		got, found := rewritten("f", "t text, x boolean", "plpgsql", legacy)
@@ -197,7 +204,10 @@ func TestRefusesWhatCantBeTold(t *testing.T) {
 		_, found := rewritten("f", "", "plpgsql", body)
 		require.Equal(t, []string{code}, refusals(found), body)
 	}
-	body, found := rewritten("f", "", "sql", `select public.similarity(1, 2) + similarity('a', 'b')`)
+	body, found := rewritten("f", "", "sql", `select public.unaccent('public.unaccent', $1), public.unaccent('public.unaccent')`)
+	require.Equal(t, `select ext.unaccent('ext.unaccent', $1), ext.unaccent('public.unaccent')`, body)
+	require.Empty(t, refusals(found))
+	body, found = rewritten("f", "", "sql", `select public.similarity(1, 2) + similarity('a', 'b')`)
 	require.Equal(t, `select similarity(1, 2) + similarity('a', 'b')`, body)
 	require.Empty(t, found)
 }

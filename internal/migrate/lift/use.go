@@ -45,7 +45,7 @@ type reader struct {
 var catalogWords = regexp.MustCompile(`\b(nspname|schemaname|schema_name|\w+_schema|current_schemas?|tg_table_schema|regclass|regnamespace|regproc|regprocedure|regtype|regconfig|search_path)\b`)
 
 // catalogTypes make a name of a constant that is cast to them.
-var catalogTypes = []string{"name", "regclass", "regnamespace", "regproc", "regprocedure", "regtype", "regconfig", "regdictionary", "regoper", "regoperator"} //nolint:gochecknoglobals // a constant list
+var catalogTypes = []string{"name", "regclass", "regnamespace", "regproc", "regprocedure", "regtype", "regconfig", "regdictionary", "regcollation", "regoper", "regoperator"} //nolint:gochecknoglobals // a constant list
 
 // nameFunctions take names, or statements, as text.
 var nameFunctions = regexp.MustCompile(`^(to_reg\w+|reg(class|namespace|proc|procedure|type)|nextval|currval|setval|quote_ident|parse_ident|pg_get_serial_sequence|has_\w+_privilege|pg_(total_)?relation_size|pg_table_size|pg_indexes_size|pg_get_viewdef|pg_relation_file\w+|pg_sequence_\w+|` +
@@ -168,7 +168,8 @@ func (r reader) inBrackets(c *code, lo, hi int) use {
 // argument looks at what a function does with what it is given.
 func (r reader) argument(c *code, open, lo, hi int) use {
 	name := c.at(open - 1).Value()
-	index := slices.IndexFunc(c.arguments(open), func(span [2]int) bool { return span[0] <= lo && hi <= span[1] })
+	spans := c.arguments(open)
+	index := slices.IndexFunc(spans, func(span [2]int) bool { return span[0] <= lo && hi <= span[1] })
 	whole := func() use { return r.of(c, c.path(open-1), c.partner[open]) }
 	switch {
 	case c.symbol(lo-1, ":=", "=>"):
@@ -182,7 +183,7 @@ func (r reader) argument(c *code, open, lo, hi int) use {
 		return asPath
 	case name == "format":
 		return r.formatted(c, open, index, whole)
-	case nameFunctions.MatchString(name):
+	case nameFunctions.MatchString(name), r.names.takesName(name, len(spans), index):
 		return asName
 	case throughFunctions.MatchString(name):
 		return whole()
@@ -309,6 +310,9 @@ func (r reader) variable(c *code, name, positional string) use {
 		return unclear
 	}
 	r.seen[key] = true
+	if c.holdsName(name) {
+		return asName
+	}
 	found := unclear
 	for i, token := range c.tokens {
 		named := token.Kind == lexer.Identifier && token.Value() == name && !c.symbol(i-1, ".") && !c.symbol(i+1, ".")
@@ -321,6 +325,23 @@ func (r reader) variable(c *code, name, positional string) use {
 		found = found.and(r.of(c, i, i))
 	}
 	return found
+}
+
+// holdsName tells a variable that is declared as the identity of an object, such as regclass: what it is given is a name, whatever is done with it.
+func (c *code) holdsName(variable string) bool {
+	for i, token := range c.tokens {
+		if !c.declare[i] || token.Kind != lexer.Identifier || token.Value() != variable || c.statement(i) != i {
+			continue
+		}
+		at := i + 1
+		if c.is(at, "constant") {
+			at++
+		}
+		if typed := c.at(at).Value(); strings.HasPrefix(typed, "reg") && slices.Contains(catalogTypes, typed) {
+			return true
+		}
+	}
+	return false
 }
 
 // compared looks at the other side of an operator.
