@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -132,6 +133,10 @@ func (c *checker) extensionPlace(e Extension, found availableRow) {
 	if found.InstalledVersion != "" && wanted != extensionSchema && wanted != "pg_catalog" {
 		c.warn("extension-schema", object, "is in schema "+quote(wanted)+" of the target, not in "+extensionSchema+"; the tenant's search path gets that schema too",
 			"ALTER EXTENSION "+postgres.Ident(e.Name)+" SET SCHEMA "+extensionSchema+" on the target, where no tenant uses it yet")
+	}
+	if wanted != "pg_catalog" && e.Schema != "pg_catalog" && !slices.Contains(c.catalog.SearchPath, e.Schema) {
+		c.warn("extension-path", object, "is in schema "+quote(e.Schema)+", which isn't in the application's search path; the tenant's path has its extensions, so its operators and functions are found without a schema, before PostgreSQL's own where they fit better",
+			"look at statements that compare its types, such as citext, with other text")
 	}
 }
 

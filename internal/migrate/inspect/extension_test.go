@@ -38,7 +38,7 @@ func TestExtensions(t *testing.T) {
 		{"not relocatable, from public", target, inspect.Extension{Name: "tablefunc", Version: "1.0", Schema: "public"}, nil},
 		{"in the system's schema", target, inspect.Extension{Name: "adminpack", Version: "2.1", Schema: "pg_catalog"}, nil},
 		{"fixed schema", target, inspect.Extension{Name: "plpgsql", Version: "1.0", Schema: "pg_catalog"}, nil},
-		{"in a schema of its own", target, inspect.Extension{Name: "pgcrypto", Version: "1.3", Schema: "crypt", Relocatable: true}, nil},
+		{"in a schema of its own", target, inspect.Extension{Name: "pgcrypto", Version: "1.3", Schema: "crypt", Relocatable: true}, []string{"warning extension-path extension pgcrypto"}},
 		{"unknown", target, inspect.Extension{Name: "postgis", Version: "3.3", Schema: "public"}, []string{"refusal extension-missing extension postgis"}},
 		{"another version", target, inspect.Extension{Name: "citext", Version: "1.4", Schema: "public", Relocatable: true}, []string{"warning extension-version extension citext"}},
 		{"another default version", target, inspect.Extension{Name: "ltree", Version: "1.1", Schema: "public", Relocatable: true}, []string{"warning extension-version extension ltree"}},

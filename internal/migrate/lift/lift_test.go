@@ -105,7 +105,7 @@ func TestRewritesReferencesHeldAsText(t *testing.T) {
 	source := localtest.Database(t)
 	require.NoError(t, postgres.Script(t.Context(), connect(t, source), `
 		create extension pg_trgm; create schema audit; create schema tools; create extension hstore schema tools;
-		create sequence s; create table t (id int default nextval('public.s'::text), kind text default 'public', place text default 'public.t');
+		create sequence s; create table t (id int default nextval('public.s'::text), kind text default 'public', place text default 'public.t', shelf name default 'public');
 		create type e as enum ('public', 'public.t');
 		create table audit.log (id int);
 		create function f() returns int language plpgsql set search_path to public, pg_temp as $$
@@ -134,6 +134,7 @@ func TestRewritesReferencesHeldAsText(t *testing.T) {
 	require.Contains(t, sql["TABLE t"], `nextval(('tenant_x.s'::text)::regclass)`)
 	require.Contains(t, sql["TABLE t"], `kind text DEFAULT 'public'::text`)
 	require.Contains(t, sql["TABLE t"], `place text DEFAULT 'public.t'::text`)
+	require.Contains(t, sql["TABLE t"], `shelf name DEFAULT 'public'::name`)
 	require.Contains(t, sql["TYPE e"], `'public.t'`)
 	require.NotEmpty(t, script.Rewrites)
 }

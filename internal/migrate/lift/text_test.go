@@ -112,6 +112,8 @@ func TestTellsNamesFromDataAndWordsOfTheirOwn(t *testing.T) {
 		`begin execute 'select 1 from "«public»"' || '.orders'; execute 'select 1 from «public»' || '.' || t; execute '"«audit»"' || '.x'; end`,
 		`insert into «audit».log as audit (id) values (1) on conflict (id) do update set id = audit.id + excluded.id returning audit.id`,
 		`with audit as (select 1 as log) select audit.log from audit join «audit».log l on true`,
+		`begin if tg_table_schema || '.' || tg_table_name = '«public».orders' or '«audit».log' = tg_table_schema||'.'||tg_table_name then execute 'x y'; end if; end`,
+		`select 1 from pg_tables where schemaname || '.' || tablename in ('«public».orders', '«audit».log') and kind || '.' || tablename <> 'public.orders'`,
 		`select coalesce(null, 'public.orders') = kind, lower('«PUBLIC»') from t`,
 		// what has a type that is a name, wherever it goes
 		`begin return indexes_of('«public».orders', 'public.orders') + indexes_of('«audit».log'); execute 'select 1'; end`,
@@ -157,6 +159,14 @@ func TestFollowsTextThroughRoutines(t *testing.T) {
 	r = someRewriter([]ddl.Statement{copies})
 	require.Contains(t, r.statement(trigger).SQL, `copies('public', 'tenant_x__audit', 'public')`)
 	require.Empty(t, refusals(r.findings))
+
+	// The versioning of temporal tables cuts the history table's name at its dot.
+	copies = function("copies", "", "plpgsql", `declare h text; begin h := tg_argv[0];
+		if exists (select from pg_attribute where attrelid = h::regclass) then execute 'insert into ' || case split_part(h, '.', 2) when '' then quote_ident(h) else quote_ident(split_part(h, '.', 1)) || '.' || quote_ident(split_part(h, '.', 2)) end; end if; return null; end`)
+	trigger.SQL = `CREATE TRIGGER a AFTER INSERT ON tenant_x.t FOR EACH ROW EXECUTE FUNCTION tenant_x.copies('audit.log')`
+	r = someRewriter([]ddl.Statement{copies})
+	require.Contains(t, r.statement(trigger).SQL, `copies('tenant_x__audit.log')`)
+	require.Empty(t, r.findings)
 }
 
 func TestNamesInPieces(t *testing.T) {

@@ -52,12 +52,15 @@ var nameFunctions = regexp.MustCompile(`^(to_reg\w+|reg(class|namespace|proc|pro
 	`query_to_xml\w*|table_to_xml\w*|schema_to_xml\w*|ts_stat|dblink\w*|crosstab\w*|connectby|tsvector_update_trigger|(to|plainto_to|phraseto_to|websearch_to)_?ts(vector|query)|plainto_tsquery|phraseto_tsquery|websearch_to_tsquery|ts_headline|ts_lexize|ts_debug)$`)
 
 // throughFunctions give back what they are given, or a part of it.
-var throughFunctions = regexp.MustCompile(`^(coalesce|nullif|concat|concat_ws|lower|upper|trim|btrim|ltrim|rtrim|replace|greatest|least|rpad|lpad|unnest|array_append|array_cat|string_to_array|array_to_string)$`)
+var throughFunctions = regexp.MustCompile(`^(coalesce|nullif|concat|concat_ws|lower|upper|trim|btrim|ltrim|rtrim|replace|greatest|least|rpad|lpad|unnest|array_append|array_cat|string_to_array|array_to_string|split_part|substr|substring|left|right|regexp_replace|regexp_split_to_array)$`)
 
 // of tells what the operand from lo to hi is there for.
 func (r reader) of(c *code, lo, hi int) use {
 	for c.symbol(hi+1, "::") {
 		end := c.operandEnd(hi + 2)
+		if c.routine == nil && !c.heading && c.is(end, "name") && c.is(lo-1, "default") {
+			return asData // what new rows of a table say in a column of type name
+		}
 		if typed := c.at(end).Value(); slices.Contains(catalogTypes, typed) || (c.symbol(end, "]") && strings.HasPrefix(c.at(hi+2).Value(), "reg")) {
 			return asName
 		}
@@ -346,8 +349,14 @@ func (c *code) holdsName(variable string) bool {
 
 // compared looks at the other side of an operator.
 func (r reader) compared(c *code, lo, hi int) use {
-	if lo > hi || lo < 0 || c.at(lo).Kind == lexer.String || c.is(lo, "null", "true", "false") {
+	if lo > hi || lo < 0 || (c.at(lo).Kind == lexer.String && !c.symbol(lo-1, "||") && !c.symbol(hi+1, "||")) || c.is(lo, "null", "true", "false") {
 		return unclear // one constant says nothing of another
+	}
+	for c.symbol(lo-1, "||") { // tg_table_schema || '.' || tg_table_name
+		lo = c.operandStart(lo - 2)
+	}
+	for c.symbol(hi+1, "||") {
+		hi = c.operandEnd(hi + 2)
 	}
 	if catalogWords.MatchString(c.lower(lo, hi)) || r.fromCatalog(c, c.at(hi).Value()) {
 		return asName
@@ -402,6 +411,9 @@ func (r reader) governed(c *code, lo, hi int) use {
 	case c.is(at, "when", "case"):
 		if begin := c.enclosingCase(lo); begin >= 0 && at == lo-1 && c.is(at, "when") {
 			return r.cased(c, begin)
+		}
+		if at == lo-1 && c.is(at, "case") && c.is(hi+1, "when") { // case x when ...
+			return r.compared(c, hi+2, c.operandEnd(hi+2))
 		}
 		return asData
 	case c.is(at, "then", "else"):
