@@ -58,9 +58,11 @@ type Job struct {
 	FinishedAt *time.Time      `db:"finished_at" json:"finished_at,omitempty"`
 }
 
-// inLine is how many jobs of a tenant are put in line before the others lie behind it. It is more than a tenant may have running
+// inLine is how many jobs of a tenant wait in line before the others lie behind it. It is more than a tenant may have running
 // by default, so that whoever may run more at once has one ready when another ends.
 const inLine = 16
+
+const longestArguments = 256 << 10
 
 // Submit asks for a job in the transaction of what it is about. The row is the tenant's whose role the transaction has; the work
 // belongs to the context's trace.
@@ -71,6 +73,9 @@ func Submit(ctx context.Context, tx scope.Tx, r Request) (id string, err error) 
 	}
 	if r.Arguments == nil {
 		arguments = []byte("{}")
+	}
+	if len(arguments) > longestArguments {
+		return "", fmt.Errorf("arguments of a job %s are %d bytes long, and may be %d: %w", r.Kind, len(arguments), longestArguments, tenant.ErrInvalid)
 	}
 	if r.Cost == 0 {
 		r.Cost = 1
@@ -83,7 +88,7 @@ func Submit(ctx context.Context, tx scope.Tx, r Request) (id string, err error) 
 	defer span.End()
 	err = tx.QueryRow(ctx, `insert into jobs.job (id, queue, kind, arguments, cost, due_at, traceparent, state)
 		select gen_random_uuid(), $1, $2, $3::jsonb, $4, coalesce($5, now()), nullif($6, ''), case when $5 > now() then 'scheduled'
-			when (select count(*) from (select from jobs.job where queue = $1 and role = current_user and state in ('new', 'ready', 'running') limit $7) as line) < $7 then 'new'
+			when (select count(*) from (select from jobs.job where queue = $1 and role = current_user and state in ('new', 'ready') limit $7) as line) < $7 then 'new'
 			else 'backlog' end
 		returning id::text`, r.Queue, r.Kind, string(arguments), r.Cost, due, telemetry.Parent(ctx), inLine).Scan(&id)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -62,13 +63,26 @@ func TestAJobIsItsTenantsOwn(t *testing.T) {
 			return err
 		}), "permission denied", sql)
 	}
-	require.ErrorContains(t, b.in(t, "b", func(ctx context.Context, tx scope.Tx) error {
-		_, err := tx.Exec(ctx, `insert into jobs.job (id, queue, kind, cost, state) values (gen_random_uuid(), 'shop', 'statement', 1, 'ready')`)
+	for _, values := range []string{
+		`'shop', 'statement', '{}', 1, 'ready'`,
+		`'shop', 'statement', '{}', 0, 'new'`,
+		`'shop', 'statement', '{}', 'infinity', 'new'`,
+		`'shop', 'statement', '{}', 'nan', 'new'`,
+		`'shop', '', '{}', 1, 'new'`,
+		`repeat('x', 64), 'statement', '{}', 1, 'new'`,
+		`'shop', 'statement', to_jsonb(repeat('x', 524288)), 1, 'new'`,
+	} {
+		require.ErrorContains(t, b.in(t, "b", func(ctx context.Context, tx scope.Tx) error {
+			_, err := tx.Exec(ctx, `insert into jobs.job (id, queue, kind, arguments, cost, state) values (gen_random_uuid(), `+values+`)`)
+			return err
+		}), "row-level security", values)
+	}
+	require.ErrorIs(t, b.in(t, "b", func(ctx context.Context, tx scope.Tx) error {
+		_, err := jobs.Submit(ctx, tx, jobs.Request{Queue: queue, Kind: "statement", Arguments: strings.Repeat("x", 256<<10)})
 		return err
-	}), "row-level security")
+	}), tenant.ErrInvalid)
 }
 
-// A list is the tenant's jobs from the newest on, a page at a time.
 func TestList(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "a")

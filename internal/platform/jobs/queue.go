@@ -21,8 +21,8 @@ var freshNewSQL string
 //go:embed sql/fresh_backlog.sql
 var freshBacklogSQL string
 
-//go:embed sql/roles_running.sql
-var rolesRunningSQL string
+//go:embed sql/roles_taken.sql
+var rolesTakenSQL string
 
 //go:embed sql/roles_waiting.sql
 var rolesWaitingSQL string
@@ -108,7 +108,7 @@ func (q *queue) claim(ctx context.Context, w wanted) (list []claimed, err error)
 			list, err = pgx.CollectRows(rows, pgx.RowToStructByName[claimed])
 			return err
 		})
-		b.Queue(admit(backlogOf(rolesRunningSQL)), q.name, inLine)
+		b.Queue(admit(backlogOf(rolesTakenSQL)), q.name, inLine)
 	})
 	return list, err
 }

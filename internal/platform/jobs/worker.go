@@ -71,7 +71,8 @@ const (
 	// longShare is the part of the slots that long jobs can take.
 	longShare = 0.75
 	// mostAhead is how many jobs are taken ahead for each slot at most. As many are as are done within Options.Poll: asking for each brief
-	// one by itself would take longer than doing it. They wait no longer for a slot than others do for an idle worker to look.
+	// one by itself would take longer than doing it. They wait no longer for a slot than others do for an idle worker to look. And no
+	// more than have been measured: a few that are brief don't tell of the rest.
 	mostAhead = 8
 	// recent is how much of the average an attempt makes.
 	recent = 0.05
@@ -114,10 +115,11 @@ type Worker struct {
 	todo    chan func()   // attempts at what was taken, in its order
 	running sync.WaitGroup
 
-	mutex sync.Mutex
-	tasks map[string]*running    // by job
-	usual time.Duration          // that an attempt takes, of late; at first it isn't known, and taken to be long
-	names map[string]tenant.Name // by role, as of the last look at all tenants
+	mutex    sync.Mutex
+	tasks    map[string]*running    // by job
+	usual    time.Duration          // that an attempt takes, of late
+	measured int                    // attempts that it comes from
+	names    map[string]tenant.Name // by role, as of the last look at all tenants
 }
 
 // running is a job that is being done.
@@ -137,7 +139,7 @@ func NewWorker(opts Options) (*Worker, error) {
 		}
 		kinds[k.Name] = k
 	}
-	return &Worker{Options: opts, kinds: kinds, freed: make(chan struct{}, 1), todo: make(chan func(), (1+mostAhead)*opts.Slots), usual: time.Duration(opts.Slots+1) * opts.Poll, tasks: map[string]*running{}}, nil
+	return &Worker{Options: opts, kinds: kinds, freed: make(chan struct{}, 1), todo: make(chan func(), (1+mostAhead)*opts.Slots), tasks: map[string]*running{}}, nil
 }
 
 // Run works until ctx ends; then jobs that run may finish for a while, and what doesn't goes back to the queue. A server that is
@@ -265,7 +267,7 @@ func (w *Worker) room() wanted {
 			long++
 		}
 	}
-	ahead := min(int(time.Duration(w.Slots)*w.Poll/max(w.usual, time.Millisecond)), mostAhead*w.Slots)
+	ahead := min(int(time.Duration(w.Slots)*w.Poll/max(w.usual, time.Millisecond)), mostAhead*w.Slots, w.measured)
 	room := wanted{ahead: ahead, slots: max(0, w.Slots+ahead-len(w.tasks)), long: max(0, max(1, int(float64(w.Slots)*longShare))-long), kinds: []string{}, longKinds: []string{}}
 	for _, name := range slices.Sorted(maps.Keys(w.kinds)) {
 		isLong := w.kinds[name].Length == Long
@@ -314,7 +316,8 @@ func (w *Worker) work(ctx context.Context, task *running) {
 func (w *Worker) took(d time.Duration) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	w.usual += time.Duration(recent * float64(d-w.usual))
+	w.measured++
+	w.usual += time.Duration(max(recent, 1/float64(w.measured)) * float64(d-w.usual))
 }
 
 func (w *Worker) release(id string) {

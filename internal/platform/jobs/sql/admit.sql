@@ -8,7 +8,7 @@ tenants as materialized (
     left join jobs.line as l on l.queue = $1
     left join jobs.share as s on s.queue = $1 and s.role = r.role
     cross join lateral (
-        select max(j.place) as place, count(j.place) as n from jobs.job as j where j.queue = $1 and j.role = r.role and j.state in ('new', 'ready', 'running')
+        select max(j.place) as place, count(j.place) as n from jobs.job as j where j.queue = $1 and j.role = r.role and j.state in ('new', 'ready')
     ) as t
 ),
 placed as (

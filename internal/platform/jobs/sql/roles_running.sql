@@ -1,1 +1,0 @@
-select distinct role from jobs.job where queue = $1 and state = 'running'
