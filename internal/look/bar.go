@@ -20,6 +20,8 @@ func clamp(share float64) float64 { return min(max(share, 0), 1) }
 type Meter struct {
 	began   time.Time
 	samples []sample
+	rates   []int64 // the newest last
+	rated   time.Time
 }
 
 type sample struct {
@@ -31,6 +33,8 @@ type sample struct {
 const (
 	meterSpan = 10 * time.Second
 	meterStep = 200 * time.Millisecond
+	rateStep  = 400 * time.Millisecond
+	maxRates  = 240
 )
 
 // Add notes where the work stands; samples of the last seconds are kept.
@@ -38,6 +42,18 @@ func (m *Meter) Add(at time.Time, share float64, bytes int64) {
 	if m.began.IsZero() {
 		m.began = at
 	}
+	m.sample(at, share, bytes)
+	if at.Sub(m.rated) >= rateStep {
+		m.rated = at
+		m.rates = append(m.rates, m.Rate())
+		m.rates = m.rates[max(len(m.rates)-maxRates, 0):]
+	}
+}
+
+// Rates are how Rate was lately, the newest last.
+func (m *Meter) Rates() []int64 { return m.rates }
+
+func (m *Meter) sample(at time.Time, share float64, bytes int64) {
 	if n := len(m.samples); n > 1 && at.Sub(m.samples[n-1].at) < meterStep {
 		m.samples[n-1] = sample{m.samples[n-1].at, share, bytes}
 		return

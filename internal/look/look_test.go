@@ -52,3 +52,31 @@ func TestBarStaysWithinItsWidth(t *testing.T) {
 	require.Equal(t, "░░░░", look.Bar(-1, 4))
 	require.Equal(t, "██░░", look.Bar(0.5, 4))
 }
+
+// TestGaugesLineUp lays out work where there is room and where there isn't: bars begin in one column and are as long, and give way first.
+func TestGaugesLineUp(t *testing.T) {
+	t.Parallel()
+	items := []look.Item{
+		{Name: "copy", Share: 0.5, Said: []string{" 50%", "2 of 5 tables"}},
+		{Name: "rate", Pace: []int64{0, 5, 10}, Said: []string{"10 MB/s"}},
+		{Sign: look.SignFailed, Name: "  a name that is longer than any other", Share: 1, Said: []string{"100%"}},
+	}
+	for width, want := range map[int]string{
+		100: `
+  copy                              ████████████░░░░░░░░░░░░  50%  2 of 5 tables
+  rate                              ▁▄█                      10 MB/s
+✗   a name that is longer than any… ████████████████████████ 100%`,
+		40: `
+  copy                   ██░░  50%  2 of 5 tables
+  rate                   ▁▄█  10 MB/s
+✗   a name that is long… ████ 100%`,
+	} {
+		var lines string
+		for _, g := range look.Gauges(look.Room{Width: width, Beside: 30, Least: 4}, items...) {
+			lines += "\n" + g.String()
+		}
+		require.Equal(t, want, lines, width)
+	}
+	require.Empty(t, look.Spark(nil, 5))
+	require.Equal(t, "▁▁", look.Spark([]int64{9, 0, 0}, 2), "only what is shown counts")
+}

@@ -22,7 +22,6 @@ type movePage struct {
 	detail *Detail
 	rows   *migrate.Progress // of the phase under way
 	meter  look.Meter
-	rates  []int64 // bytes a second, the newest last
 	doc    document
 }
 
@@ -34,15 +33,13 @@ func (p *movePage) ask(ctx context.Context, from Source) (any, error) {
 	return from.Tenant(ctx, p.name)
 }
 
-const maxRates = 240
-
 func (p *movePage) take(answer any) {
 	d, ok := answer.(Detail)
 	if !ok {
 		return
 	}
 	if p.detail == nil || p.op() == nil || d.Last == nil || p.op().ID != d.Last.ID || p.op().Phase != d.Last.Phase {
-		p.meter, p.rates = look.Meter{}, nil
+		p.meter = look.Meter{}
 	}
 	p.detail, p.rows = &d, nil
 	op := p.op()
@@ -56,8 +53,6 @@ func (p *movePage) take(answer any) {
 	p.rows = &rows
 	if op.Runner != "" {
 		p.meter.Add(p.app.now(), rows.Share(), rows.Bytes)
-		p.rates = append(p.rates, p.meter.Rate())
-		p.rates = p.rates[max(len(p.rates)-maxRates, 0):]
 	}
 }
 
@@ -100,7 +95,7 @@ func (p *movePage) key(msg tea.KeyMsg) tea.Cmd {
 }
 
 // wide is from how many columns the tables stand beside the phases.
-const wide = 100
+const wide = 120
 
 func (p *movePage) lines(width, height int) []string {
 	p.doc.reset()
@@ -176,7 +171,7 @@ func (p *movePage) phases() []line {
 	for _, phase := range known {
 		s, begun := newest[phase]
 		if !begun || s.State == "voided" {
-			lines = append(lines, text(dim, "  · "+fit(phase, stepWidth)+" "+migrate.Describe(phase)))
+			lines = append(lines, text(dim, look.SignToCome+" "+fit(phase, stepWidth)+" "+migrate.Describe(phase)))
 			continue
 		}
 		lines = append(lines, p.phaseLine(s))
@@ -193,60 +188,35 @@ func (p *movePage) phaseLine(s tenant.StepRecord) line {
 	l := stepLine(tenant.StepRecord{Step: s.Step, State: s.State, Attempt: s.Attempt, Started: s.Started, Ended: s.Ended})
 	if s.State == "started" {
 		if p.op().Runner == "" && p.op().State == tenant.OperationRunning {
-			return text(bad, "  ✗ ").with(plain, fit(s.Step, stepWidth)+" ").with(bad, "died")
+			return text(bad, look.SignFailed+" ").with(plain, fit(s.Step, stepWidth)+" ").with(bad, "died")
 		}
 		l = l.with(plain, look.Duration(p.app.now().Sub(s.Started).Truncate(time.Second)))
 	}
 	return l
 }
 
-// tables are a bar for the phase and one for each table under way, as the command shows them, and how the rate went.
+// tables are the bars of the phase and of the tables under way, as the command shows them.
 func (p *movePage) tables(width int) []line {
 	if p.rows == nil {
 		return nil
 	}
-	rows := *p.rows
-	bars := max(min(look.BarWidth, width-besideBar), 8)
-	parts := []string{fmt.Sprintf("%3.0f%%", 100*rows.Share()), look.Plural(rows.Rows, "row", "rows") + ", " + look.Bytes(rows.Bytes)}
-	if len(rows.Tables) > 1 {
-		parts = append(parts, fmt.Sprintf("%d of %d tables", rows.TablesDone(), len(rows.Tables)))
+	pace := &p.meter
+	if p.op().Runner == "" {
+		pace = &look.Meter{}
 	}
-	lines := []line{text(plain, "  "+fit(rows.Phase, stepWidth)+" ").with(good, look.Bar(rows.Share(), bars)).with(plain, " "+strings.Join(parts, "  "))}
-	if len(p.rates) > 0 && p.op().Runner != "" {
-		pace := text(dim, "  "+fit("rate", stepWidth)+" ").with(accent, spark(p.rates, bars)).with(plain, " "+look.Bytes(p.meter.Rate())+"/s")
-		if left, known := p.meter.Left(); known && rows.Share() < 1 {
-			pace = pace.with(plain, "  "+look.Remaining(left))
-		}
-		lines = append(lines, pace)
-	}
-	under := rows.UnderWay()
-	for _, t := range under[:min(len(under), maxTables)] {
-		lines = append(lines, text(plain, "    "+fit(t.Name, tableName)+" ").with(good, look.Bar(t.Share(), bars)).
-			with(plain, fmt.Sprintf(" %3.0f%%  %s", 100*t.Share(), look.Plural(t.Rows, "row", "rows"))))
-	}
-	if more := len(under) - maxTables; more > 0 {
-		lines = append(lines, text(dim, "    and "+look.Plural(int64(more), "more table", "more tables")+" under way"))
+	var lines []line
+	for _, g := range p.rows.Gauges(width, pace, maxTables) {
+		lines = append(lines, gaugeLine(g, good))
 	}
 	return lines
 }
 
-const (
-	besideBar = 54 // what stands in a line beside its bar
-	maxTables = 8
-	tableName = 20
-)
-
-// spark draws the newest of some figures, each against the largest.
-func spark(figures []int64, width int) string {
-	figures = figures[max(len(figures)-width, 0):]
-	levels := []rune("▁▂▃▄▅▆▇█")
-	most := max(slices.Max(figures), 1)
-	var s strings.Builder
-	for _, f := range figures {
-		s.WriteRune(levels[int(max(f, 0)*int64(len(levels)-1)/most)])
-	}
-	return s.String()
+// gaugeLine draws a gauge: its sign and its bar in one look, what is said of it plainly.
+func gaugeLine(g look.Gauge, how role) line {
+	return text(how, g.Sign+" ").with(plain, g.Name+" ").with(how, g.Bar).with(plain, " "+strings.Join(g.Said, "  "))
 }
+
+const maxTables = 8
 
 // beside puts two columns side by side.
 func (p *movePage) beside(left, right []line) {

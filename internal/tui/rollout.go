@@ -108,37 +108,45 @@ func (p *rolloutPage) head(width int) {
 func (p *rolloutPage) waves(width int) {
 	r := p.rollout
 	p.doc.blank()
+	var items []look.Item
+	var looks []role
 	for _, w := range r.Rollout.Waves {
 		done, failed := r.CountWave(w.Number)
-		p.doc.add(p.wave(w, done, failed, max(min(look.BarWidth, width-60), 6)))
+		sign, how := p.standing(w, failed)
+		items, looks = append(items, upgrade.WaveGauge(sign, w, len(r.Rollout.Waves), done+failed, failed, p.budget(w, failed)...)), append(looks, how)
+	}
+	for i, g := range look.Gauges(look.Room{Width: width, Beside: besideWave, Least: leastWave}, items...) {
+		p.doc.add(gaugeLine(g, looks[i]))
 	}
 }
 
-func (p *rolloutPage) wave(w upgrade.Wave, done, failed, bars int) line {
-	sign, how := "·", dim
-	switch current := p.rollout.Rollout.Wave == w.Number; {
+const (
+	besideWave = 36 // columns of what is said of a wave
+	leastWave  = 4
+)
+
+func (p *rolloutPage) standing(w upgrade.Wave, failed int) (string, role) {
+	switch {
 	case failed > 0:
-		sign, how = "✗", bad
+		return look.SignFailed, bad
 	case w.Passed:
-		sign, how = "✓", good
-	case current:
-		sign, how = ">", accent
+		return look.SignDone, good
+	case p.rollout.Rollout.Wave == w.Number:
+		return look.SignRunning, accent
 	}
-	share := float64(done+failed) / float64(max(w.Size, 1))
-	l := text(how, sign+" ").with(plain, fmt.Sprintf("wave %-2d %s ", w.Number, fit(w.Ring, 9))).with(how, look.Bar(share, bars))
-	l = l.with(plain, fmt.Sprintf(" %d of %d", done+failed, w.Size))
-	if failed > 0 {
-		l = l.with(bad, fmt.Sprintf(", %d failed", failed))
+	return look.SignToCome, dim
+}
+
+// budget is how many of a wave may fail still.
+func (p *rolloutPage) budget(w upgrade.Wave, failed int) []string {
+	if p.rollout.Budget == nil {
+		return nil
 	}
-	if b := p.rollout.Budget; b != nil {
-		left := upgrade.Allowed(*b, w.Size) - failed
-		if left < 0 {
-			l = l.with(bad, "  budget spent")
-		} else {
-			l = l.with(dim, fmt.Sprintf("  %d more may fail", left))
-		}
+	left := upgrade.Allowed(*p.rollout.Budget, w.Size) - failed
+	if left < 0 {
+		return []string{"budget spent"}
 	}
-	return l
+	return []string{fmt.Sprintf("%d more may fail", left)}
 }
 
 // gates are the newest that each gate said of each wave, with the figures.
@@ -165,7 +173,7 @@ func (p *rolloutPage) gates(width int) {
 		if look == plain {
 			look = warn
 		}
-		p.doc.paragraph(look, "", fmt.Sprintf("gate %s, wave %d: %s: %s", j.Gate, j.Wave, j.Verdict, j.Message), width, 3)
+		p.doc.paragraph(look, "", j.Line(j.Wave), width, 3)
 		for _, f := range j.Figures {
 			p.doc.add(text(plain, fmt.Sprintf("    %s %s, may be %s", fit(f.Name, 28), figure(f.Value, f.Unit), figure(f.Limit, f.Unit))))
 		}
@@ -211,7 +219,7 @@ func (p *rolloutPage) failures(width int) {
 	for _, g := range groups(p.rollout.Tenants) {
 		p.doc.blank()
 		f := g.failure
-		p.doc.paragraph(bad, "", fmt.Sprintf("✗ %s: %s", look.Plural(int64(len(g.tenants)), "tenant", "tenants"), f.String()), width, 4)
+		p.doc.paragraph(bad, "", fmt.Sprintf(look.SignFailed+" %s: %s", look.Plural(int64(len(g.tenants)), "tenant", "tenants"), f.String()), width, 4)
 		if f.Statement != "" {
 			p.doc.paragraph(plain, "    ", f.Statement, width, 6)
 		}

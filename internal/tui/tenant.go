@@ -221,8 +221,8 @@ func operationLook(op *tenant.Operation) role {
 
 // stepLine is an attempt at a step.
 func stepLine(s tenant.StepRecord) line {
-	sign, look := stepSign(s.State)
-	l := text(look, "  "+sign+" ").with(plain, fit(s.Step, stepWidth)+" ").with(look, fit(s.State, 8)).with(plain, tookText(s))
+	sign, how := stepSign(s.State)
+	l := text(how, sign+" ").with(plain, fit(s.Step, stepWidth)+" ").with(how, fit(s.State, 9)).with(plain, tookText(s))
 	if s.Attempt > 1 {
 		l = l.with(dim, fmt.Sprintf("  try %d", s.Attempt))
 	}
@@ -237,13 +237,13 @@ const stepWidth = 10
 func stepSign(state string) (string, role) {
 	switch state {
 	case "done":
-		return "✓", good
+		return look.SignDone, good
 	case "failed":
-		return "✗", bad
+		return look.SignFailed, bad
 	case "started":
-		return ">", accent
+		return look.SignRunning, accent
 	}
-	return "-", dim
+	return look.SignSkipped, dim
 }
 
 func tookText(s tenant.StepRecord) string {

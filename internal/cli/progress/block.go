@@ -1,75 +1,51 @@
 package progress
 
 import (
-	"fmt"
 	"strings"
-	"unicode/utf8"
+	"time"
 
+	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 )
 
 const (
-	stepWidth  = 10
 	maxBars    = 6
+	leastBar   = 6
 	spareLines = 6 // of the terminal's height, for what stands above
 )
 
 // block is the lines that show the running step: a bar in total and one for each of the largest tables under way.
 func (m *Move) block() []string {
 	width, height := m.streams.Size()
-	lines := []string{fmt.Sprintf("  %-*s %s", stepWidth, m.step, m.standing())}
-	if m.rows != nil {
-		lines[0] = fmt.Sprintf("  %-*s %s %s", stepWidth, m.step, look.Bar(m.rows.Share(), look.BarWidth), m.standing())
-		lines = append(lines, tableBars(*m.rows, min(maxBars, max(height-spareLines, 0)))...)
+	if m.rows == nil {
+		return []string{look.Cut(look.SignRunning+" "+migrate.StepText(m.step, "started", m.standing()), max(width-1, 1))}
 	}
-	for i, line := range lines {
-		lines[i] = look.Cut(line, max(width-1, 1))
+	return drawn(width, m.rows.Gauges(width-1, &m.meter, min(maxBars, max(height-spareLines, 0)))...)
+}
+
+// drawn are gauges as lines that a terminal has room for.
+func drawn(width int, gauges ...look.Gauge) []string {
+	lines := make([]string, len(gauges))
+	for i, g := range gauges {
+		lines[i] = look.Cut(g.String(), max(width-1, 1))
 	}
 	return lines
 }
 
-func tableBars(p migrate.Progress, room int) []string {
-	tables := p.UnderWay()
-	shown := tables[:min(len(tables), room)]
-	name := 0
-	for _, t := range shown {
-		name = max(name, utf8.RuneCountInString(t.Name))
-	}
-	name = min(name, maxName)
-	var lines []string
-	for _, t := range shown {
-		label := look.Cut(t.Name, name)
-		label += strings.Repeat(" ", name-utf8.RuneCountInString(label))
-		lines = append(lines, fmt.Sprintf("    %s %s %3.0f%%  %s", label, look.Bar(t.Share(), look.BarWidth), 100*t.Share(), look.Plural(t.Rows, "row", "rows")))
-	}
-	if more := len(tables) - len(shown); more > 0 && room > 0 {
-		lines = append(lines, fmt.Sprintf("    and %s under way", look.Plural(int64(more), "more table", "more tables")))
-	}
-	return lines
-}
+// besideCount is the columns of what is said of tenants that are counted.
+const besideCount = 30
 
-const maxName = 32
+// counting is the line that shows how many of some tenants are through.
+func counting(streams *terminal.Streams, item look.Item) {
+	width, _ := streams.Size()
+	streams.Show(drawn(width, look.Gauges(look.Room{Width: width - 1, Beside: besideCount, Least: leastBar}, item)...)...)
+}
 
 // standing says in words how far the running step is.
 func (m *Move) standing() string {
-	elapsed := m.now().Sub(m.began)
 	if m.rows == nil {
-		return look.Duration(elapsed)
+		return look.Duration(m.now().Sub(m.began).Truncate(time.Second))
 	}
-	p := *m.rows
-	parts := []string{
-		fmt.Sprintf("%3.0f%%", 100*p.Share()),
-		look.Plural(p.Rows, "row", "rows") + ", " + look.Bytes(p.Bytes),
-	}
-	if rate := m.meter.Rate(); rate > 0 {
-		parts = append(parts, look.Bytes(rate)+"/s")
-	}
-	if left, known := m.meter.Left(); known && p.Share() < 1 {
-		parts = append(parts, look.Remaining(left))
-	}
-	if len(p.Tables) > 1 {
-		parts = append(parts, fmt.Sprintf("%d of %d tables", p.TablesDone(), len(p.Tables)))
-	}
-	return strings.Join(parts, "  ")
+	return strings.Join(m.rows.Said(&m.meter), "  ")
 }

@@ -2,12 +2,14 @@ package progress
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"tenantctl/internal/cli/terminal"
 	"tenantctl/internal/look"
 	"tenantctl/internal/tenant"
+	"tenantctl/internal/upgrade"
 )
 
 // Fleet shows how many tenants of a command are through. It may be told from several goroutines. Close it at the end.
@@ -50,27 +52,23 @@ func (f *Fleet) Ended(name tenant.Name, err error) {
 		writeEvent(f.streams.Err, e)
 	case Bar:
 		if f.of > 1 {
-			width, _ := f.streams.Size()
-			f.streams.Show(look.Cut(fmt.Sprintf("  %s %s %s", f.what, look.Bar(float64(f.done)/float64(f.of), look.BarWidth), f.standing()), max(width-1, 1)))
+			counting(f.streams, look.Item{Name: f.what, Share: float64(f.done) / float64(f.of), Said: f.standing()})
 		}
 	case Plain:
 		if now := f.now(); now.Sub(f.said) >= sayEvery {
 			f.said = now
-			_, _ = fmt.Fprintf(f.streams.Err, "%s: %s\n", f.what, f.standing()) // nobody left to tell
+			_, _ = fmt.Fprintf(f.streams.Err, "%s: %s\n", f.what, strings.Join(f.standing(), "  ")) // nobody left to tell
 		}
 	case Auto, None:
 	}
 }
 
-func (f *Fleet) standing() string {
-	text := fmt.Sprintf("%d of %s", f.done, look.Plural(int64(f.of), "tenant", "tenants"))
-	if f.failed > 0 {
-		text += fmt.Sprintf(", %d failed", f.failed)
-	}
+func (f *Fleet) standing() []string {
+	said := upgrade.Counted(f.done, f.failed, f.of)
 	if left, known := f.meter.Left(); known && f.done < f.of {
-		text += ", " + look.Remaining(left)
+		said = append(said, look.Remaining(left))
 	}
-	return text
+	return said
 }
 
 // Close takes the bar away.

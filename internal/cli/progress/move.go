@@ -126,17 +126,22 @@ func (m *Move) stepForPeople(e operation.StepEvent) {
 		}
 		return
 	case operation.StepSkipped:
-		m.line("%s %-10s done by an earlier run", m.mark(terminal.Dim, "-"), e.Step)
+		m.left(terminal.Green, look.SignDone, e.Step, "done", "by an earlier run")
 		return
 	case operation.StepDone:
 		m.step = ""
 		m.streams.Show()
-		m.line("%s %-10s %s%s", m.mark(terminal.Green, "✓"), e.Step, look.Duration(e.Elapsed), m.total(e.Elapsed))
+		m.left(terminal.Green, look.SignDone, e.Step, "done", look.Duration(e.Elapsed)+m.total(e.Elapsed))
 	case operation.StepFailed:
 		m.step = ""
 		m.streams.Show()
-		m.line("%s %-10s after %s", m.mark(terminal.Red, "✗"), e.Step, look.Duration(e.Elapsed))
+		m.left(terminal.Red, look.SignFailed, e.Step, "failed", look.Duration(e.Elapsed))
 	}
+}
+
+// left is the line that a step leaves, as the dashboard lists it.
+func (m *Move) left(style terminal.Style, sign, step, state, rest string) {
+	m.line("%s %s", m.mark(style, sign), migrate.StepText(step, state, rest))
 }
 
 func (m *Move) mark(style terminal.Style, sign string) string { return m.streams.PaintErr(style, sign) }
@@ -146,9 +151,9 @@ func (m *Move) total(elapsed time.Duration) string {
 	if m.rows == nil || m.rows.Rows == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("   %s, %s", look.Plural(m.rows.Rows, "row", "rows"), look.Bytes(m.rows.Bytes))
+	text := fmt.Sprintf("  %s, %s", look.Plural(m.rows.Rows, "row", "rows"), look.Bytes(m.rows.Bytes))
 	if elapsed > time.Second {
-		text += fmt.Sprintf(" at %s/s", look.Bytes(int64(float64(m.rows.Bytes)/elapsed.Seconds())))
+		text += fmt.Sprintf("  %s/s", look.Bytes(int64(float64(m.rows.Bytes)/elapsed.Seconds())))
 	}
 	return text
 }

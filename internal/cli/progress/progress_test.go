@@ -10,8 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/look"
 	"tenantctl/internal/migrate"
 	"tenantctl/internal/operation"
+	"tenantctl/internal/upgrade"
 )
 
 func streams(out *strings.Builder) *terminal.Streams {
@@ -54,11 +56,11 @@ func TestLinesForALog(t *testing.T) {
 	m.Step(operation.StepEvent{Step: "copy", State: operation.StepDone, Elapsed: 6 * time.Second})
 	m.Step(operation.StepEvent{Step: "index", State: operation.StepStarted})
 	m.Step(operation.StepEvent{Step: "index", State: operation.StepFailed, Err: errors.New("disk full"), Elapsed: time.Second})
-	require.Equal(t, `- inspect    done by an earlier run
-copy:  50%  500 rows, 50 MB  10 MB/s  5 s left  1 of 2 tables
+	require.Equal(t, `✓ inspect    done     by an earlier run
+copy:  50%  500 rows, 50 MB  1 of 2 tables  10 MB/s  5 s left
 warning: table public.c: left behind
-✓ copy       6 s   500 rows, 50 MB at 8.3 MB/s
-✗ index      after 1 s
+✓ copy       done     6 s  500 rows, 50 MB  8.3 MB/s
+✗ index      failed   1 s
 `, out.String())
 }
 
@@ -122,12 +124,39 @@ func TestBlockFitsTheTerminal(t *testing.T) {
 	}
 	m.Rows(p)
 	lines := m.block()
-	require.Len(t, lines, 1+maxBars+1)
-	require.Contains(t, lines[0], "copy       ████████████░░░░░░░░░░░░  50%")
+	require.Len(t, lines, 2+maxBars+1)
+	require.Contains(t, lines[0], "  copy                       ████░░░░  50%  0 rows, 0 B  0 of 9 tables")
 	require.Contains(t, lines[len(lines)-1], "and 3 more tables under way")
 	for _, line := range lines {
 		require.LessOrEqual(t, len([]rune(line)), 79)
 	}
+}
+
+// TestBars keeps how a terminal of 80 columns shows work: names, bars and words each in their column, as in the dashboard.
+func TestBars(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	m, at := watched(&out, Bar)
+	m.Step(operation.StepEvent{Step: "inspect", State: operation.StepStarted})
+	at.pass(1200 * time.Millisecond)
+	require.Equal(t, []string{"> inspect    started  1 s"}, m.block())
+	m.Step(operation.StepEvent{Step: "copy", State: operation.StepStarted})
+	for i := range 11 {
+		p := half()
+		p.Tables[0].Rows = int64(i * 50)
+		p.Bytes = int64(i*i) << 19
+		m.Rows(p)
+		at.pass(500 * time.Millisecond)
+	}
+	require.Equal(t, strings.TrimPrefix(`
+  copy       ███████████░░░░░░░░░░░  50%  500 rows, 50 MB  1 of 2 tables
+  rate       ▁▁▂▃▃▄▅▅▆▇█            10 MB/s  5 s left
+    public.a ███████████░░░░░░░░░░░  50%  500 rows`, "\n"), strings.Join(m.block(), "\n"))
+	require.Equal(t, []string{"  provision ████████████░░░░░░░░░░░░ 2 of 4  1 failed"},
+		drawn(80, look.Gauges(look.Room{Width: 79, Beside: besideCount, Least: leastBar}, look.Item{Name: "provision", Share: 0.5, Said: upgrade.Counted(2, 1, 4)})...))
+	require.Equal(t, []string{"> wave  2 of 10  general ███████████████████████░ 1,200 of 1,234  3 failed  4 s left"},
+		drawn(100, look.Gauges(look.Room{Width: 99, Beside: besideCount, Least: leastBar},
+			upgrade.WaveGauge(look.SignRunning, upgrade.Wave{Number: 2, Ring: "general", Size: 1234}, 10, 1200, 3, "4 s left"))...))
 }
 
 func TestFleetCounts(t *testing.T) {
@@ -139,5 +168,5 @@ func TestFleetCounts(t *testing.T) {
 	f.Ended("a", nil)
 	at.pass(6 * time.Second)
 	f.Ended("b", errors.New("no"))
-	require.Equal(t, "provision: 2 of 4 tenants, 1 failed, 6 s left\n", out.String())
+	require.Equal(t, "provision: 2 of 4  1 failed  6 s left\n", out.String())
 }

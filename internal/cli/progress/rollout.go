@@ -2,6 +2,7 @@ package progress
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,7 +68,7 @@ func (r *Rollout) TenantEnded(o upgrade.Outcome) {
 		r.json(e)
 	case Bar, Plain:
 		if bad && o.Failure != nil {
-			r.line("%s %s %s: %s", r.streams.PaintErr(terminal.Red, "✗"), o.Tenant, o.Result, o.Failure)
+			r.line("%s %s %s: %s", r.streams.PaintErr(terminal.Red, look.SignFailed), o.Tenant, o.Result, o.Failure)
 		}
 		r.refresh()
 	case Auto, None:
@@ -90,7 +91,7 @@ func (r *Rollout) Baking(wave upgrade.Wave, until time.Time) {
 		r.json(event{Type: "wave", State: "baking", Wave: wave.Number, Seconds: wave.Bake.Seconds()})
 		return
 	}
-	r.line("  %s bakes for %s, until %s", r.name(), look.Duration(wave.Bake), until.Format("15:04:05"))
+	r.line("  %s  bakes for %s, until %s", r.name(), look.Duration(wave.Bake), until.Format("15:04:05"))
 }
 
 // Judged implements upgrade.Observer.
@@ -110,7 +111,7 @@ func (r *Rollout) Judged(wave upgrade.Wave, j upgrade.Judgement) {
 		style = terminal.Yellow
 	case upgrade.Pass:
 	}
-	r.line("  gate %s: %s  %s", j.Gate, r.streams.PaintErr(style, string(j.Verdict)), j.Message)
+	r.line("  %s", r.streams.PaintErr(style, j.Line(wave.Number)))
 }
 
 // Close ends the showing.
@@ -120,18 +121,16 @@ func (r *Rollout) Close() {
 	r.endWave()
 }
 
-func (r *Rollout) name() string {
-	return fmt.Sprintf("wave %d of %d (%s)", r.wave.Number, r.waves, r.wave.Ring)
-}
+func (r *Rollout) name() string { return r.wave.Title(r.waves) }
 
 // endWave leaves a line of a wave that was under way.
 func (r *Rollout) endWave() {
 	if r.began.IsZero() {
 		return
 	}
-	sign := r.streams.PaintErr(terminal.Green, "✓")
+	sign := r.streams.PaintErr(terminal.Green, look.SignDone)
 	if r.failed > 0 {
-		sign = r.streams.PaintErr(terminal.Red, "✗")
+		sign = r.streams.PaintErr(terminal.Red, look.SignFailed)
 	}
 	elapsed := r.now().Sub(r.began)
 	r.began = time.Time{}
@@ -142,7 +141,7 @@ func (r *Rollout) endWave() {
 	if r.mode == Bar {
 		r.streams.Show()
 	}
-	r.line("%s %s  %s  %s", sign, r.name(), r.standing(), look.Duration(elapsed))
+	r.line("%s %s  %s  %s", sign, r.name(), strings.Join(upgrade.Counted(r.done, r.failed, r.wave.Size), "  "), look.Duration(elapsed))
 }
 
 func (r *Rollout) refresh() {
@@ -152,30 +151,20 @@ func (r *Rollout) refresh() {
 	}
 	if now := r.now(); now.Sub(r.said) >= sayEvery {
 		r.said = now
-		r.line("%s: %s", r.name(), r.pace())
+		r.line("%s: %s", r.name(), strings.Join(append(upgrade.Counted(r.done, r.failed, r.wave.Size), r.left()...), "  "))
 	}
 }
 
 func (r *Rollout) show() {
-	width, _ := r.streams.Size()
-	share := float64(r.done) / float64(max(r.wave.Size, 1))
-	r.streams.Show(look.Cut(fmt.Sprintf("  %s %s %s", r.name(), look.Bar(share, look.BarWidth), r.pace()), max(width-1, 1)))
+	counting(r.streams, upgrade.WaveGauge(look.SignRunning, r.wave, r.waves, r.done, r.failed, r.left()...))
 }
 
-func (r *Rollout) standing() string {
-	text := fmt.Sprintf("%d of %s", r.done, look.Plural(int64(r.wave.Size), "tenant", "tenants"))
-	if r.failed > 0 {
-		text += fmt.Sprintf(", %d failed", r.failed)
-	}
-	return text
-}
-
-func (r *Rollout) pace() string {
-	text := r.standing()
+// left is how long the wave takes still, where that can be said.
+func (r *Rollout) left() []string {
 	if left, known := r.meter.Left(); known && r.done < r.wave.Size {
-		text += ", " + look.Remaining(left)
+		return []string{look.Remaining(left)}
 	}
-	return text
+	return nil
 }
 
 func (r *Rollout) line(format string, args ...any) {
