@@ -115,7 +115,8 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 		return err
 	}
 	log := f.serviceLog("operator").With(logs.KeyService, operatorService)
-	sinks, err := opts.sinks(log)
+	clock := &operator.Clock{}
+	sinks, err := opts.sinks(clock, log)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 		},
 		Open:    f.workshop(records, opts.Workers),
 		Workers: opts.Workers, Moves: opts.Moves, Resync: opts.Resync, Heal: opts.Heal, RemovalShare: opts.RemovalShare,
-		DiffersAfter: opts.DiffersAfter, Sinks: sinks, Actor: asOperator + f.actor(), Log: log, Trace: collected.Tracer(operatorService),
+		DiffersAfter: opts.DiffersAfter, Sinks: sinks, Clock: clock, Actor: asOperator + f.actor(), Log: log, Trace: collected.Tracer(operatorService),
 	})
 	if err != nil {
 		return err

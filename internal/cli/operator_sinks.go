@@ -21,7 +21,7 @@ const (
 )
 
 // sinks are where the operator's events go.
-func (o *operatorOptions) sinks(log *slog.Logger) ([]operator.Sink, error) {
+func (o *operatorOptions) sinks(clock *operator.Clock, log *slog.Logger) ([]operator.Sink, error) {
 	var sinks []operator.Sink
 	file, err := o.Factory.Config()
 	if err == nil { // a file that can't be read yet is the operator's to tell
@@ -50,7 +50,7 @@ func (o *operatorOptions) sinks(log *slog.Logger) ([]operator.Sink, error) {
 		return nil, &invalidUsage{fmt.Sprintf("--webhook-secret-file: %s holds less than %d characters", o.SecretFile, shortestSecret)}
 	}
 	for _, address := range o.Webhooks {
-		sinks = append(sinks, &operator.Webhook{URL: address, Secret: secret, Client: &http.Client{Timeout: webhookTimeout}})
+		sinks = append(sinks, &operator.Webhook{URL: address, Secret: secret, Now: clock.Now, Client: &http.Client{Timeout: webhookTimeout}})
 	}
 	return sinks, nil
 }

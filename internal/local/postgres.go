@@ -35,12 +35,13 @@ type Postgres struct {
 	// Port listens on 127.0.0.1. It stays the same over restarts.
 	Port int
 
-	dir      string
-	major    int // of the data; 0 until it is started the first time
-	owner    account
-	password string
-	settings map[string]string
-	process  *process
+	dir         string
+	major       int // of the data; 0 until it is started the first time
+	owner       account
+	password    string
+	settings    map[string]string
+	environment []string
+	process     *process
 }
 
 // DSN is the connection string of a database for the superuser.
@@ -70,7 +71,7 @@ func (p *Postgres) Start(ctx context.Context) error {
 	//nolint:noctx // the server outlives the context that it was started under
 	cmd := exec.Command(filepath.Join(tools.Bin, "postgres"), "-D", p.DataDir)
 	cmd.Dir = p.DataDir
-	cmd.Env = serverEnvironment(p.DataDir)
+	cmd.Env = append(serverEnvironment(p.DataDir), p.environment...)
 	if p.process, err = launch(cmd, p.owner, p.LogFile, p.DataDir); err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ type ServerOptions struct {
 	Dir string
 	// Settings are run-time parameters that win over the defaults.
 	Settings map[string]string
+	// Environment has further variables of the server's process: NAME=VALUE.
+	Environment []string
 	// Templates is a folder that keeps what initdb makes, to be copied by the next server: several times faster. Such servers
 	// share a password, and their files haven't waited for the disk. Empty: initdb.
 	Templates string
@@ -36,7 +38,7 @@ func makeServer(ctx context.Context, opts ServerOptions) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.settings = opts.Settings
+	p.settings, p.environment = opts.Settings, opts.Environment
 	if err := p.owner.outerFolder(p.dir); err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func (b *bench) options(s *shop) Options {
 	return Options{
 		Records: b.Records, Control: b.Config.ConnString(), File: b.file, Load: func() (*config.File, error) { return config.Load(b.file) },
 		Open: func(*config.File) Workshop { return s }, Workers: 2, Moves: 1, Resync: time.Second, Heal: time.Hour, RemovalShare: 10,
-		DiffersAfter: time.Second, Actor: "operator", Log: slog.New(slog.DiscardHandler),
+		DiffersAfter: time.Second, Clock: &Clock{}, Actor: "operator", Log: slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -36,6 +36,7 @@ type Options struct {
 	// DiffersAfter is how long a replica's file may differ from what the fleet follows before that is told.
 	DiffersAfter time.Duration
 	Sinks        []Sink
+	Clock        *Clock // that the sinks go by, too
 	Actor        string
 	Log          *slog.Logger
 	Trace        *telemetry.Tracer // nil: its spans are ids in the log and nothing else
@@ -80,7 +81,7 @@ func New(ctx context.Context, opts Options) (*Operator, error) {
 		underway: map[tenant.Name]bool{},
 	}
 	if o.Store, err = OpenStore(ctx, pool); err == nil {
-		o.queue, err = openQueue(ctx, pool, o.id, pace{Tenants: opts.Workers, Removals: 1, Moves: opts.Moves}, workers{o.work, o.welcomeShare}, AtLeast(opts.Log, slog.LevelError))
+		o.queue, err = openQueue(ctx, pool, o.id, opts.Clock, pace{Tenants: opts.Workers, Removals: 1, Moves: opts.Moves}, workers{o.work, o.welcomeShare}, AtLeast(opts.Log, slog.LevelError))
 	}
 	if err != nil {
 		pool.Close()
@@ -289,7 +290,11 @@ func (o *Operator) beat(ctx context.Context) error {
 		said.Hash = o.current.hash
 	}
 	o.mu.Unlock()
-	return o.Store.beat(ctx, said)
+	now, err := o.Store.beat(ctx, said)
+	if err == nil {
+		o.Clock.set(now)
+	}
+	return err
 }
 
 // compareFiles notes when this replica had what the fleet follows, and tells when it hasn't for a while.

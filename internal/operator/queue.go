@@ -64,7 +64,7 @@ const (
 
 // openQueue brings the queue's schema up to date, which any number of processes may do at once, and makes a client that works
 // jobs once it is started. Each task has a queue of its own, so that slow ones don't delay the others.
-func openQueue(ctx context.Context, pool *pgxpool.Pool, id string, p pace, work workers, log *slog.Logger) (*queue, error) {
+func openQueue(ctx context.Context, pool *pgxpool.Pool, id string, clock *Clock, p pace, work workers, log *slog.Logger) (*queue, error) {
 	driver := riverpgxv5.New(pool)
 	if err := migrateQueue(ctx, pool, driver, log); err != nil {
 		return nil, err
@@ -80,6 +80,8 @@ func openQueue(ctx context.Context, pool *pgxpool.Pool, id string, p pace, work 
 		},
 		FetchCooldown: fetchCooldown, FetchPollInterval: fetchPoll, JobTimeout: -1, JobStuckThreshold: neverRescue, RescueStuckJobsAfter: neverRescue,
 		CompletedJobRetentionPeriod: keepCompleted, SoftStopTimeout: softStop,
+		// Without these, jobs would be put into the queue and put off by this machine's clock, and taken by the database's.
+		Hooks: []rivertype.Hook{river.HookInsertBeginFunc(clock.stamp)}, Test: river.TestConfig{Time: clock},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the queue: %w", err)

@@ -177,6 +177,7 @@ type Webhook struct {
 	URL string
 	// Secret signs: SignatureHeader holds "t=SECONDS,v1=HEX", HEX being HMAC-SHA256 over SECONDS, a dot and the body.
 	Secret []byte
+	Now    func() time.Time
 	Client *http.Client
 }
 
@@ -206,7 +207,7 @@ func (w *Webhook) post(ctx context.Context, e tenant.Event) error {
 		return err
 	}
 	request.Header.Set("Content-Type", CloudEventType)
-	request.Header.Set(SignatureHeader, Sign(w.Secret, time.Now(), body))
+	request.Header.Set(SignatureHeader, Sign(w.Secret, w.Now(), body))
 	response, err := w.Client.Do(request)
 	if err != nil {
 		return err

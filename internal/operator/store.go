@@ -48,16 +48,17 @@ type Replica struct {
 // was only slow finds the tenant's lease taken, or keeps it.
 const replicaAlive = 5 * time.Second
 
-// beat is a replica's heartbeat.
-func (s *Store) beat(ctx context.Context, r Replica) error {
-	_, err := s.pool.Exec(ctx, `
+// beat is a replica's heartbeat. It gives the database's time.
+func (s *Store) beat(ctx context.Context, r Replica) (now time.Time, err error) {
+	err = s.pool.QueryRow(ctx, `
 		insert into tenantctl_operator.replica (id, holder, file, hash, trouble, leads) values ($1, $2, $3, $4, $5, $6)
-		on conflict (id) do update set hash = excluded.hash, trouble = excluded.trouble, leads = excluded.leads, heartbeat = now()`,
-		r.ID, r.Holder, r.File, r.Hash, r.Trouble, r.Leads)
+		on conflict (id) do update set hash = excluded.hash, trouble = excluded.trouble, leads = excluded.leads, heartbeat = now()
+		returning clock_timestamp()`,
+		r.ID, r.Holder, r.File, r.Hash, r.Trouble, r.Leads).Scan(&now)
 	if err != nil {
-		return fmt.Errorf("heartbeat of the operator: %w", err)
+		return now, fmt.Errorf("heartbeat of the operator: %w", err)
 	}
-	return nil
+	return now, nil
 }
 
 // leave takes a replica that ends off the list, and those that died a day ago.
@@ -277,12 +278,4 @@ func (s *Store) save(ctx context.Context, outcomes ...outcome) error {
 		return fmt.Errorf("record what came of the work: %w", err)
 	}
 	return nil
-}
-
-// clock is the server's time: what was recorded there is compared with nothing else.
-func (s *Store) clock(ctx context.Context) (now time.Time, err error) {
-	if err := s.pool.QueryRow(ctx, `select now()`).Scan(&now); err != nil {
-		return now, fmt.Errorf("ask for the time: %w", err)
-	}
-	return now, nil
 }

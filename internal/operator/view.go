@@ -69,10 +69,8 @@ func (o *Operator) fill(ctx context.Context, v *view, names ...tenant.Name) (err
 			v.paused[override.Tenant] = true
 		}
 	}
-	if v.targets, err = v.Targets(ctx); err != nil {
-		return err
-	}
-	v.now, err = o.Store.clock(ctx)
+	v.now = o.Clock.Now()
+	v.targets, err = v.Targets(ctx)
 	return err
 }
 

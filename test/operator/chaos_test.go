@@ -58,17 +58,18 @@ func TestOperatorsAreKilled(t *testing.T) {
 }
 
 type scene struct {
-	t       *testing.T
-	dir     string
-	control string
-	prefix  string
-	hook    string
-	secret  string
-	more    string   // services
-	broker  string   // the file's section, or nothing
-	env     []string // of programs
-	log     *os.File
-	running []*exec.Cmd
+	t        *testing.T
+	dir      string
+	control  string
+	prefix   string
+	hook     string
+	secret   string
+	more     string   // services
+	broker   string   // the file's section, or nothing
+	env      []string // of programs
+	log      *os.File
+	declared string // what tenants.yaml holds
+	running  []*exec.Cmd
 
 	mu      sync.Mutex
 	got     []int64                 // ids of the events that came, repeats left out
@@ -76,13 +77,15 @@ type scene struct {
 	seen    map[int64]bool
 	flaky   *rand.Rand
 
+	maxAge time.Duration // of a webhook's signature
+
 	described func(event []byte) error // nil where docs/events.schema.json has it
 }
 
 // setup makes a control database, a folder with a service of one table, and a webhook. Nothing runs yet.
 func setup(t *testing.T, control string) *scene {
 	t.Helper()
-	s := &scene{t: t, dir: t.TempDir(), control: control, described: fleet.EventSchema(t), prefix: localtest.Prefix(t), streams: map[tenant.Name][]int64{}, seen: map[int64]bool{}, flaky: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // chances
+	s := &scene{t: t, dir: t.TempDir(), control: control, maxAge: time.Minute, described: fleet.EventSchema(t), prefix: localtest.Prefix(t), streams: map[tenant.Name][]int64{}, seen: map[int64]bool{}, flaky: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // chances
 	hook := httptest.NewServer(http.HandlerFunc(s.take))
 	t.Cleanup(hook.Close)
 	s.hook, s.secret = hook.URL, filepath.Join(s.dir, "secret")
@@ -156,7 +159,8 @@ func (c chaos) random() string {
 func (s *scene) declare(tenants string) {
 	s.t.Helper()
 	next := filepath.Join(s.dir, "next")
-	require.NoError(s.t, os.WriteFile(next, []byte(s.head()+tenants), 0o600))
+	s.declared = s.head() + tenants
+	require.NoError(s.t, os.WriteFile(next, []byte(s.declared), 0o600))
 	require.NoError(s.t, os.Rename(next, filepath.Join(s.dir, "tenants.yaml")))
 }
 
@@ -241,7 +245,7 @@ func (s *scene) take(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not now", http.StatusServiceUnavailable)
 		return
 	}
-	if !operator.Verify([]byte(secret), r.Header.Get(operator.SignatureHeader), body, time.Now(), time.Minute) {
+	if !operator.Verify([]byte(secret), r.Header.Get(operator.SignatureHeader), body, time.Now(), s.maxAge) {
 		http.Error(w, "whose is this?", http.StatusForbidden)
 		return
 	}

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -59,7 +60,10 @@ func (s *scene) becomes(want, sql string) {
 	for end := time.Now().Add(patience); got != want && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		got = s.ask(sql)
 	}
-	require.Equal(s.t, want, got, sql)
+	if got != want {
+		log, _ := os.ReadFile(s.log.Name())
+		require.Equal(s.t, want, got, "%s\n%s", sql, log)
+	}
 }
 
 // ask gives the one value of a query as text; what went wrong where there is none.

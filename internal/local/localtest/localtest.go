@@ -50,6 +50,8 @@ type ServerOptions struct {
 	Dir string
 	// OnDisk keeps the files off a memory file system: for benchmarks, and for more data than memory should hold.
 	OnDisk bool
+	// Environment has further variables of the server's process.
+	Environment []string
 }
 
 // NewServer starts a further server with settings of its own, and stops it when t ends.
@@ -63,7 +65,7 @@ func NewServer(t testing.TB, settings map[string]string, opts ServerOptions) *lo
 	default:
 		dir = Folder(t)
 	}
-	server, err := start(dir, settings)
+	server, err := start(dir, settings, opts.Environment...)
 	require.NoError(t, err, "start a private PostgreSQL")
 	t.Cleanup(func() {
 		require.NoError(t, server.Stop(context.Background()), "stop a private PostgreSQL")
@@ -161,12 +163,12 @@ func unsafe() map[string]string {
 }
 
 // start starts a server for tests.
-func start(dir string, settings map[string]string) (*local.Postgres, error) {
+func start(dir string, settings map[string]string, environment ...string) (*local.Postgres, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	all := unsafe()
 	maps.Copy(all, settings)
-	return local.StartServer(ctx, local.ServerOptions{Dir: dir, Settings: all, Templates: cacheDir()})
+	return local.StartServer(ctx, local.ServerOptions{Dir: dir, Settings: all, Environment: environment, Templates: cacheDir()})
 }
 
 // cacheDir keeps what the next test process can use again.

@@ -45,7 +45,7 @@ func serveFleet(t *testing.T, f *fleet.Fleet, source tui.Source) (string, contex
 	ctx, cancel := context.WithCancel(t.Context())
 	o, err := operator.New(ctx, operator.Options{
 		Records: f.Records, Control: f.Config.ConnString(), File: "none", Load: func() (*config.File, error) { return nil, tenant.ErrNotFound },
-		Workers: 1, Moves: 1, Resync: time.Minute, Heal: time.Minute, DiffersAfter: time.Minute, Log: slog.New(slog.DiscardHandler),
+		Workers: 1, Moves: 1, Resync: time.Minute, Heal: time.Minute, DiffersAfter: time.Minute, Clock: &operator.Clock{}, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "token")
