@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -96,12 +95,12 @@ func endFamily(ctx context.Context, tx scope.Tx, c token.Claims, why reason) err
 }
 
 // endAll revokes every log-in of a user, those that we haven't seen yet included. Tokens tell seconds: one that is issued in this very
-// second is new.
+// second is new. The clock is the server's: one of ours that is slow would let log-ins live on that are older than the new password.
 func endAll(ctx context.Context, tx scope.Tx, user string, why reason) error {
 	_, err := tx.Exec(ctx, `update refresh_families set revoked = $2 where user_id = $1 and revoked is null`, user, string(why))
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `update credentials set sessions_from = $2 where user_id = $1`, user, time.Now().UTC().Truncate(time.Second))
+	_, err = tx.Exec(ctx, `update credentials set sessions_from = date_trunc('second', clock_timestamp()) where user_id = $1`, user)
 	return err
 }

@@ -54,7 +54,7 @@ func (s *consuming) deliver(ctx context.Context, d amqp.Delivery) {
 		s.Log.WarnContext(ctx, "message comes again", "consumer", s.Queue, "id", m.ID, "error", err)
 		return
 	}
-	s.Metrics.handled(s.Queue, m.Type, outcome, time.Since(began), time.Since(m.Occurred))
+	s.Metrics.handled(s.Queue, m.Type, outcome, time.Since(began), max(0, time.Since(m.Occurred))) // a sum mustn't go down, whichever clock is wrong
 }
 
 const (

@@ -22,7 +22,8 @@ const (
 type remote struct {
 	client *redis.Client
 	life   time.Duration
-	away   atomic.Int64 // until when, in Unix nanoseconds
+	began  time.Time    // the clock of the day may be set back, and with it nothing be asked for an hour
+	away   atomic.Int64 // until when, in nanoseconds since then
 }
 
 // Redis is a cache in Redis, at redis://[USER:PASSWORD@]HOST:PORT/DB or rediss:// with TLS. It needn't be there when this begins.
@@ -35,13 +36,13 @@ func Redis(url string, opts Options) (*Cache, error) {
 	config.MaxRetries, config.DialerRetries = -1, 1
 	config.DialTimeout, config.ReadTimeout, config.WriteTimeout, config.PoolTimeout = redisTimeout, redisTimeout, redisTimeout, redisTimeout
 	config.ContextTimeoutEnabled = true
-	return opts.cache(&remote{client: redis.NewClient(config), life: opts.Life}), nil
+	return opts.cache(&remote{client: redis.NewClient(config), life: opts.Life, began: time.Now()}), nil
 }
 
 const prefix = "tenantctl:"
 
 func (r *remote) get(ctx context.Context, space, key string) (string, []byte, error) {
-	if time.Now().UnixNano() < r.away.Load() {
+	if int64(time.Since(r.began)) < r.away.Load() {
 		return "", nil, redis.ErrClosed
 	}
 	found, err := r.client.MGet(ctx, prefix+space, prefix+key).Result()
@@ -68,7 +69,7 @@ func (r *remote) renew(ctx context.Context, space, generation string) error {
 
 func (r *remote) failed(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() == nil {
-		r.away.Store(time.Now().Add(redisPause).UnixNano())
+		r.away.Store(int64(time.Since(r.began) + redisPause))
 	}
 	return err
 }

@@ -119,7 +119,8 @@ func recipientsOf(ctx context.Context, tx scope.Tx, m bus.Message) ([]recipient,
 func (n *Notifications) notify(ctx context.Context, tx scope.Tx, m bus.Message, to recipient, said text) error {
 	waits := to.Mail == mailDigest && n.opts.Mailer != nil
 	var others bool
-	err := tx.QueryRow(ctx, `select exists (select from notifications where user_id = $1 and waiting)`, to.UserID).Scan(&others)
+	var now time.Time // the server's: whose clock else is wrong doesn't matter
+	err := tx.QueryRow(ctx, `select exists (select from notifications where user_id = $1 and waiting), clock_timestamp()`, to.UserID).Scan(&others, &now)
 	if err != nil {
 		return fmt.Errorf("notify: %w", err)
 	}
@@ -135,7 +136,7 @@ func (n *Notifications) notify(ctx context.Context, tx scope.Tx, m bus.Message, 
 		return post(ctx, tx, m, to, said)
 	case waits && !others:
 		_, err = bus.Publish(ctx, tx, bus.Event{
-			Type: digestDue, Version: 1, Payload: due{to.UserID}, Due: n.opts.DigestAt(time.Now()),
+			Type: digestDue, Version: 1, Payload: due{to.UserID}, Due: n.opts.DigestAt(now),
 		})
 	}
 	return err
