@@ -1,18 +1,28 @@
 package cli
 
 import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"tenantctl/internal/cli/terminal"
+	"tenantctl/internal/local/localtest"
 	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/core"
 	"tenantctl/internal/platform/jobs"
+	"tenantctl/internal/platform/notifications"
+	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/stream"
 	"tenantctl/internal/tenant"
 	"tenantctl/internal/tui"
@@ -78,6 +88,16 @@ func TestATaskIsAProcessOfItsOwn(t *testing.T) {
 	require.Equal(t, 130, ended.Code)
 	require.Equal(t, []string{"called suspend a --file /fleet/tenants.yaml --yes --no-input --progress plain", "begun", "in good order"}, ended.Lines)
 	require.ErrorIs(t, c.Stop(task.ID), tenant.ErrNotFound)
+}
+
+// TestATaskThatIsKilled can't say so itself: the dashboard does.
+func TestATaskThatIsKilled(t *testing.T) {
+	t.Parallel()
+	c := stand(t, "kill -9 $$")
+	_, err := c.Do(tui.Request{Verb: "suspend", Tenants: []tenant.Name{"a"}})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return c.only(t).Ended }, 10*time.Second, 20*time.Millisecond)
+	require.Equal(t, -1, c.only(t).Code)
 }
 
 func TestSeveralGoOnAfterOneThatFailed(t *testing.T) {
@@ -174,4 +194,77 @@ func TestWhatWaitsOnAnInstance(t *testing.T) {
 		{Tenant: "acme", Waiting: 2, Running: 1}, {Tenant: "client-b", Waiting: 1, Dwell: 2 * time.Second},
 	}}}, read(waitingJobs))
 	require.Equal(t, []tui.Queue{{Instance: "shared-1", Name: "events to send", Waiting: 1, Tenants: []tui.Waiter{{Tenant: "client-b", Waiting: 1}}}}, read(waitingEvents))
+}
+
+// atBroker asks what waits at the broker of a tenants.yaml, and makes sure that none is started for it.
+func atBroker(t *testing.T, url, file string) []tui.Queue {
+	t.Helper()
+	path, state := filepath.Join(t.TempDir(), "tenants.yaml"), t.TempDir()
+	require.NoError(t, os.WriteFile(path, []byte("version: 1\n"+file+"tenants: {}\n"), 0o600))
+	env := func(name string) (string, bool) {
+		value, set := map[string]string{"TENANTCTL_FILE": path, "XDG_STATE_HOME": state, "AMQP_URL": url}[name]
+		return value, set
+	}
+	f := newFactory(terminal.New(strings.NewReader(""), io.Discard, io.Discard, env), env, nil)
+	_, err := newRoot(f)
+	require.NoError(t, err)
+	found, err := f.waitingAtBroker(t.Context())
+	require.NoError(t, err)
+	left, err := os.ReadDir(state)
+	require.NoError(t, err)
+	require.Empty(t, left, "a look starts none")
+	return found
+}
+
+// TestWhatWaitsAtTheBroker has a service take two events from a real broker: one that it fails at, and one of nobody's, which is parked.
+// Then it ends, and what comes waits for it.
+func TestWhatWaitsAtTheBroker(t *testing.T) {
+	t.Parallel()
+	const builtin = "services: { bus: { migrations: builtin } }\n"
+	require.Empty(t, atBroker(t, "", ""), "its services need none")
+	require.Empty(t, atBroker(t, "", builtin), "the one of this machine isn't up")
+
+	url := localtest.Broker(t).URL()
+	own, err := bus.Stream()
+	require.NoError(t, err)
+	platform, err := core.Stream()
+	require.NoError(t, err)
+	f := fleet.New(t, fleet.Options{Streams: []*stream.Stream{platform, own}})
+	f.Provision(t, "acme")
+	namespace := "test-waiting-" + strings.Trim(f.Prefix, "_")
+	broker, err := bus.Open(bus.Options{URL: url, Namespace: namespace})
+	require.NoError(t, err)
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	during := func(run func(context.Context)) (stop func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { run(ctx) })
+		stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+		t.Cleanup(stop)
+		return stop
+	}
+	relay := bus.NewRelay(bus.RelayOptions{
+		Broker: broker, Instance: fleet.Instance, RolePrefix: f.Prefix, Poll: 5 * time.Millisecond, Log: log,
+		DSN: func(ctx context.Context) (string, error) {
+			return f.Login(bus.Service)(ctx, scope.Cell{Cell: "shared"})
+		},
+	})
+	consumer := &bus.Consumer{
+		Broker: broker, Queue: notifications.Service, Types: map[string]int{"order.placed": 1}, Pools: f.Pools(t, scope.PoolOptions{}), Tenants: f.Directory(t), Log: log,
+		Handle: func(context.Context, scope.Tx, bus.Message) error { return errors.New("not yet") },
+	}
+	end := during(consumer.Run)
+	is := func(want ...tui.Queue) {
+		t.Helper()
+		file := "broker: { url: \"${AMQP_URL}\", namespace: " + namespace + " }\n" + builtin
+		require.EventuallyWithT(t, func(c *assert.CollectT) { require.Equal(c, want, atBroker(t, url, file)) }, time.Minute, 100*time.Millisecond)
+	}
+	is(tui.Queue{Name: "notifications (broker)", Takers: 1}, tui.Queue{Name: "parked (broker)", Parked: true})
+	during(relay.Run)
+	publish := `insert into bus.outbox (role, id, type, version, payload) values ('PREFIX_t_acme__core', gen_random_uuid(), 'order.placed', 1, '{}')`
+	f.Exec(t, publish+`, ('stranger', gen_random_uuid(), 'order.placed', 1, '{}')`)
+	is(tui.Queue{Name: "notifications (broker)", Takers: 1, Again: 1}, tui.Queue{Name: "parked (broker)", Parked: true, Waiting: 1})
+	end()
+	f.Exec(t, publish+`, ('PREFIX_t_acme__core', gen_random_uuid(), 'order.placed', 1, '{}')`)
+	is(tui.Queue{Name: "notifications (broker)", Waiting: 3}, tui.Queue{Name: "parked (broker)", Parked: true, Waiting: 1})
 }

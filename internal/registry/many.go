@@ -44,8 +44,11 @@ func SetVersionsOfMany(ctx context.Context, db postgres.Querier, versions map[te
 			returning t.name, told.versions
 		)
 		insert into tenantctl.event (type, tenant, actor, message, data)
-		select 'tenant.versions_changed', name, $2, 'versions ' || versions::text || ': ' || $3, jsonb_build_object('to', versions)
-		from changed order by name`, *encoded, actor, text(reason))
+		select 'tenant.versions_changed', name, $2, 'versions ' || said || ': ' || $3, jsonb_build_object('to', versions)
+		from changed, lateral (
+			select string_agg(format('%s %s%s', service, v->>'number', case when (v->>'dirty')::boolean then ' (half done)' end), ', ' order by service collate "C") as said
+			from jsonb_each(versions) as each (service, v)
+		) as words order by name`, *encoded, actor, text(reason))
 	if err != nil {
 		return fmt.Errorf("record the versions of %d tenants: %w", len(versions), err)
 	}

@@ -74,7 +74,7 @@ func (r *Registry) SetVersions(ctx context.Context, name tenant.Name, versions m
 	if err != nil {
 		return fmt.Errorf("versions of tenant %q: %w", name, err)
 	}
-	return r.setTenant(ctx, name, "versions", "old.was || coalesce(nullif($2::jsonb, 'null'), '{}')", string(value), actor, "versions "+string(value))
+	return r.setTenant(ctx, name, "versions", "old.was || coalesce(nullif($2::jsonb, 'null'), '{}')", string(value), actor, "versions "+tenant.VersionsText(versions))
 }
 
 // SetLimits records what a tenant may use.

@@ -31,12 +31,13 @@ func TestTenantFromRegistrationToDeletion(t *testing.T) {
 	require.NoError(t, r.SetVersions(ctx, "client-x", map[string]tenant.Version{"core": {Number: 12}, "auth": {Number: 3, Dirty: true}}, actor))
 	require.NoError(t, r.SetVersions(ctx, "client-x", map[string]tenant.Version{"auth": {Number: 4}}, actor))
 	require.NoError(t, r.SetVersions(ctx, "client-x", nil, actor))
+	require.NoError(t, SetVersionsOfMany(ctx, r.pool, map[tenant.Name]map[string]tenant.Version{"client-x": {"core": {Number: 13}, "auth": {Number: 5, Dirty: true}}}, actor, "r1"))
 	require.NoError(t, r.SetLimits(ctx, "client-x", tenant.Limits{Jobs: 9}, actor))
 	require.NoError(t, r.SetSearchPath(ctx, "client-x", []string{"tenant_client_x", `odd, "name"`, "ext"}, actor))
 	status, err = r.Tenant(ctx, "client-x")
 	require.NoError(t, err)
 	require.Equal(t, tenant.Suspended, status.State)
-	require.Equal(t, map[string]tenant.Version{"core": {Number: 12}, "auth": {Number: 4}}, status.Versions)
+	require.Equal(t, map[string]tenant.Version{"core": {Number: 13}, "auth": {Number: 5, Dirty: true}}, status.Versions)
 	require.Equal(t, tenant.Limits{Jobs: 9}, status.Limits)
 	require.Equal(t, []string{"tenant_client_x", `odd, "name"`, "ext"}, status.SearchPath)
 
@@ -48,11 +49,13 @@ func TestTenantFromRegistrationToDeletion(t *testing.T) {
 	events, err := r.Events(ctx, 0, EventFilter{Tenant: "client-x"})
 	require.NoError(t, err)
 	require.Equal(t, []string{
-		"tenant.registered", "tenant.state_changed", "tenant.versions_changed", "tenant.versions_changed", "tenant.limits_changed",
+		"tenant.registered", "tenant.state_changed", "tenant.versions_changed", "tenant.versions_changed", "tenant.versions_changed", "tenant.limits_changed",
 		"tenant.search_path_changed", "tenant.deleted",
 	}, types(t, r))
 	require.Equal(t, "state suspended: unpaid", events[1].Message)
 	require.JSONEq(t, `{"from": "active", "to": "suspended"}`, string(events[1].Data))
+	require.Equal(t, "versions auth 3 (half done), core 12", events[2].Message)
+	require.Equal(t, "versions auth 5 (half done), core 13: r1", events[4].Message)
 	tombstone := events[len(events)-1]
 	require.Equal(t, "deleted: left us", tombstone.Message)
 	require.Equal(t, actor, tombstone.Actor)

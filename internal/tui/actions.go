@@ -55,7 +55,7 @@ type Task struct {
 	Began   time.Time
 	Ended   bool
 	Took    time.Duration // once it ended
-	Code    int           // its exit code, once it ended
+	Code    int           // its exit code, once it ended; -1 where it was killed
 	Lines   []string      // the newest that it said
 	Log     string        // the file that has all of them
 }

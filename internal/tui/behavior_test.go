@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -403,6 +404,26 @@ func TestATaskThatFailsIsToldOf(t *testing.T) {
 	require.NotContains(t, plainFrame(b.frame()), "5 tells more")
 }
 
+// TestAnAttemptThatWasKilled said neither that it was done nor that it failed; the next one was.
+func TestAnAttemptThatWasKilled(t *testing.T) {
+	t.Parallel()
+	b := setup(t, aScript())
+	b.script.do(func(s *script) {
+		d := s.details["client-002"]
+		killed := d.Steps[4]
+		killed.State, killed.Ended = "started", time.Time{}
+		d.Steps[4].Attempt = 2
+		d.Steps = slices.Insert(d.Steps, 4, killed)
+		s.details["client-002"] = d
+	})
+	b.write(":tenant client-002")
+	b.press("enter")
+	b.sees("✗ copy       died", "✓ copy       done     1.5 s  try 2")
+	b.press("m")
+	b.sees("✓ copy       done")
+	require.NotContains(t, plainFrame(b.frame()), "died", "a move's page shows how each phase stands")
+}
+
 func TestStopATask(t *testing.T) {
 	t.Parallel()
 	b := setup(t, aScript())
@@ -410,6 +431,9 @@ func TestStopATask(t *testing.T) {
 	b.press("s")
 	require.Equal(t, []int{1}, b.hands.stopped)
 	b.sees("asked migrate client-020 to stop in good order")
+	b.hands.tasks[0].Ended, b.hands.tasks[0].Code, b.hands.tasks[0].Took = true, -1, 3*time.Second
+	b.again()
+	b.sees("✗ migrate client-020  was killed after 3 s")
 	b.press("y")
 	require.Equal(t, b.hands.tasks[0].Log, b.copied)
 }

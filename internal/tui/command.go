@@ -2,6 +2,7 @@ package tui
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -279,12 +280,20 @@ func (p *tasksPage) lines(width, height int) []string {
 }
 
 func (p *tasksPage) task(t Task, here bool) line {
-	sign, how, word := ">", accent, "under way for "+look.Age(p.app.now().Sub(t.Began))
+	sign, how, word := look.SignRunning, accent, "under way for "+look.Age(p.app.now().Sub(t.Began))
 	switch {
 	case t.Ended && t.Code == 0:
-		sign, how, word = "✓", good, "done in "+look.Duration(t.Took)
+		sign, how, word = look.SignDone, good, "done in "+look.Duration(t.Took)
 	case t.Ended:
-		sign, how, word = "✗", bad, "ended with exit code "+look.Count(int64(t.Code))
+		sign, how, word = look.SignFailed, bad, t.ending()
 	}
 	return text(strong, cmp.Or(map[bool]string{true: "▸ "}[here], "  ")).with(how, sign+" ").with(plain, t.Request.String()+"  ").with(how, word)
+}
+
+// ending is how a task that failed came to its end.
+func (t Task) ending() string {
+	if t.Code < 0 {
+		return "was killed after " + look.Duration(t.Took)
+	}
+	return fmt.Sprintf("ended with exit code %d", t.Code)
 }

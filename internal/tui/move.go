@@ -67,10 +67,13 @@ func (p *movePage) op() *tenant.Operation {
 func (p *movePage) sift(filter) bool       { return false }
 func (p *movePage) targets() []tenant.Name { return []tenant.Name{p.name} }
 
-// copyText is what failed, else the command that goes on.
+// copyText is what failed, else the command that moves it or goes on; the name alone where there is nothing to move.
 func (p *movePage) copyText() string {
 	if op := p.op(); op != nil && op.Error != "" {
 		return op.Error
+	}
+	if p.op() == nil && p.detail != nil && !p.detail.Legacy {
+		return string(p.name)
 	}
 	return "tenantctl migrate " + string(p.name)
 }
@@ -188,7 +191,7 @@ func (p *movePage) phaseLine(s tenant.StepRecord) line {
 	l := stepLine(tenant.StepRecord{Step: s.Step, State: s.State, Attempt: s.Attempt, Started: s.Started, Ended: s.Ended})
 	if s.State == "started" {
 		if p.op().Runner == "" && p.op().State == tenant.OperationRunning {
-			return text(bad, look.SignFailed+" ").with(plain, fit(s.Step, stepWidth)+" ").with(bad, "died")
+			return diedLine(s)
 		}
 		l = l.with(plain, look.Duration(p.app.now().Sub(s.Started).Truncate(time.Second)))
 	}

@@ -175,7 +175,7 @@ func (a *app) tellFailed(tasks []Task) {
 		if !t.Ended || t.Code == 0 || known < 0 || a.tasks[known].Ended {
 			continue
 		}
-		why := fmt.Sprintf("ended with exit code %d", t.Code)
+		why := t.ending()
 		if i := slices.IndexFunc(t.Lines, func(l string) bool { return strings.HasPrefix(l, "error: ") }); i >= 0 {
 			why = t.Lines[i]
 		}

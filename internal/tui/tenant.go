@@ -194,9 +194,18 @@ func (p *tenantPage) operation(width int) {
 	if op.Error != "" && op.State == tenant.OperationFailed {
 		p.doc.paragraph(bad, "  ", op.Error, width, maxErrorLines)
 	}
-	for _, s := range p.detail.Steps {
+	for i, s := range p.detail.Steps {
+		if s.State == "started" && (op.Runner == "" || i < len(p.detail.Steps)-1) {
+			p.doc.add(diedLine(s)) // nobody told how it ended
+			continue
+		}
 		p.doc.add(stepLine(s))
 	}
+}
+
+// diedLine is an attempt at a step whose process ended without a word.
+func diedLine(s tenant.StepRecord) line {
+	return text(bad, look.SignFailed+" ").with(plain, fit(s.Step, stepWidth)+" ").with(bad, "died")
 }
 
 const maxErrorLines = 6

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,9 +59,49 @@ func (s *scene) does(key string, plan ...string) {
 	s.press("y")
 }
 
+// tour goes through the pages of a dashboard and leaves it. It keeps what each shows, but for the first line, which names the source, and
+// for how long ago something was.
+func (s *scene) tour(line string) map[string]string {
+	s.t.Helper()
+	ages := regexp.MustCompile(`\b[0-9]+(\.[0-9])? ?(ms|s|m|h|min)\b`)
+	frames := map[string]string{}
+	keep := func(page string, shows ...string) {
+		s.t.Helper()
+		s.shows(append(shows, "● live")...)
+		_, frame, _ := strings.Cut(s.tmux("capture-pane", "-p"), "\n")
+		frames[page] = strings.Join(strings.Fields(ages.ReplaceAllString(frame, "AGE")), " ")
+	}
+	s.types(line + "; clear; echo toured $((40+2))")
+	keep("fleet", "3 tenants", "migrate stopped")
+	s.types(":tenant client-x")
+	keep("tenant", "fleet › client-x", "migrate stopped after")
+	s.press("m")
+	keep("move", "move stopped after", "· fence")
+	s.press("2")
+	keep("rollouts", "no rollout")
+	s.press("3")
+	keep("services", "nothing of the platform runs", "no queue")
+	s.press("4")
+	keep("events", "migrate stopped: before fence")
+	s.press("6")
+	keep("logs", "› logs", "operator runs")
+	s.press("q")
+	s.shows("toured 42")
+	return frames
+}
+
 func (s *scene) becomes(want, sql string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool { return s.ask(s.control, sql) == want }, 30*time.Second, 50*time.Millisecond, "%s: %s", sql, want)
+}
+
+// dashboard is the process that runs in the terminal.
+func (s *scene) dashboard() string {
+	s.t.Helper()
+	shell := strings.TrimSpace(s.tmux("display-message", "-p", "#{pane_pid}"))
+	children, err := os.ReadFile("/proc/" + shell + "/task/" + shell + "/children")
+	require.NoError(s.t, err)
+	return strings.TrimSpace(string(children))
 }
 
 // TestAFleetIsSeenThroughItsOperator sees and drives a fleet by its operator's API: one tenant is suspended and given its service back,
@@ -70,7 +113,9 @@ func TestAFleetIsSeenThroughItsOperator(t *testing.T) {
 	end := s.operate(listen)
 	s.becomes("active", `select state from tenantctl.tenant where name = 'client-b'`)
 	s.open()
+	beside := s.tour(localtest.Program(t, "") + " dashboard")
 	line := localtest.Program(t, "") + " dashboard --server http://" + listen + " --token-file "
+	require.Equal(t, beside, s.tour(line+"token"), "each page, whomever it is asked of")
 	s.types(line + "token; echo it was left with $?")
 	s.shows("3 tenants", "● live operator at http://"+listen, "migrate stopped")
 
@@ -99,5 +144,16 @@ func TestAFleetIsSeenThroughItsOperator(t *testing.T) {
 	s.shows("3 tenants", "● live operator", "read only")
 	s.press("S")
 	s.shows("suspend: what is done here needs tenants.yaml and its control database")
-	s.press("q")
+
+	process := s.dashboard()
+	require.NoError(t, exec.Command("kill", "-TSTP", process).Run())
+	require.NoError(t, exec.Command("kill", "-STOP", process).Run())
+	s.shows("Stopped")
+	s.tmux("send-keys", "stty sane; fg; echo it ended with $?; stty -a | tr ' ' '\\n' | grep -x -e echo -e icanon | xargs echo settings:", "C-j") // Enter is no end of a line yet
+	s.shows("3 tenants", "● live operator")
+	s.press("2")
+	s.shows("fleet › rollouts") // it hears keys
+	require.NoError(t, exec.Command("kill", "-TERM", process).Run())
+	s.shows("it ended with 130", "settings: icanon echo")
+	require.Equal(t, "0", strings.TrimSpace(s.tmux("display-message", "-p", "#{alternate_on}")), "the shell has its screen")
 }
