@@ -141,9 +141,12 @@ func (l *link) cutAfter(ctx context.Context) (done func() bool) {
 // or doesn't answer.
 const setupTimeout = 15 * time.Second
 
-// setUp closes the socket unless what it returns is called in time.
-func (l *link) setUp() (done func() bool) {
-	return time.AfterFunc(setupTimeout, func() { _ = l.socket.Close() }).Stop
+// setUp closes the socket unless what it returns is called in time; that tells whether it was.
+func (l *link) setUp() (done func() bool) { return l.cutIn(setupTimeout) }
+
+// cutIn closes the socket after a while, unless what it returns is called before.
+func (l *link) cutIn(d time.Duration) (done func() bool) {
+	return time.AfterFunc(d, func() { _ = l.socket.Close() }).Stop
 }
 
 // close says goodbye, if the broker listens, and hangs up.

@@ -39,6 +39,8 @@ type Consumer struct {
 	Metrics  *Metrics // nil: nothing is counted
 	Log      *slog.Logger
 	Trace    *telemetry.Tracer
+
+	made time.Time // when this process made all of the consumer's queues, where it did
 }
 
 const (
@@ -70,6 +72,7 @@ func (c *Consumer) defaults() {
 // Run consumes until ctx ends. What is being handled then is finished.
 func (c *Consumer) Run(ctx context.Context) {
 	c.defaults()
+	c.Metrics.consuming(c.Queue, 0)
 	supervise(ctx, c.Log, "consumer "+c.Queue, c.session)
 }
 
@@ -105,13 +108,14 @@ func (c *Consumer) session(ctx context.Context, up func()) error {
 	if err != nil {
 		return err
 	}
-	// The client closes the channel of deliveries when the broker cancels the consumer, or the connection is lost.
-	deliveries, err := ch.Consume(c.Broker.names.queue(c.Queue), c.Queue, false, false, false, false, nil)
-	if err != nil {
-		return fmt.Errorf("consume: %w", err)
-	}
 	begun()
+	deliveries, err := s.consume(ctx, ch)
+	if err != nil {
+		return err
+	}
 	up()
+	c.Metrics.consuming(c.Queue, 1)
+	defer c.Metrics.consuming(c.Queue, 0)
 	s.work(ctx, deliveries)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -131,15 +135,22 @@ func (s *consuming) prepare(ctx context.Context) (*amqp.Channel, error) {
 		return nil, err
 	}
 	queues := n.queuesOf(s.Consumer)
-	var known []string
-	for _, q := range queues {
-		known = append(known, q.name)
+	var own []string
+	for _, q := range queues[1:] { // the first is the parking queue, which others have, too
+		own = append(own, q.name)
 	}
-	missing, err := s.in.missing(ctx, known...)
+	missing, err := s.in.missing(ctx, own...)
 	if err != nil {
 		return nil, err
 	}
-	if missing {
+	parking, err := s.in.missing(ctx, n.parking())
+	if err != nil {
+		return nil, err
+	}
+	if missing == len(own) {
+		s.made = time.Now()
+	}
+	if missing+parking > 0 {
 		if err := s.tellRelays(ctx); err != nil {
 			return nil, err
 		}

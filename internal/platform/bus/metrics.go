@@ -12,6 +12,7 @@ type Metrics struct {
 	done    *prometheus.HistogramVec
 	dwell   *prometheus.HistogramVec
 	looked  *prometheus.GaugeVec
+	taking  *prometheus.GaugeVec
 }
 
 // NewMetrics makes them.
@@ -26,6 +27,9 @@ func NewMetrics() *Metrics {
 		looked: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "bus_relay_seen_timestamp_seconds", Help: "When a relay last looked into an instance's outbox and could have sent what was there, in seconds since 1970.",
 		}, []string{"instance"}),
+		taking: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "bus_consuming", Help: "Whether a consumer of this process is given what is in its queue: 1, or 0 while it tries to.",
+		}, []string{"consumer"}),
 	}
 }
 
@@ -35,6 +39,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.done.Describe(ch)
 	m.dwell.Describe(ch)
 	m.looked.Describe(ch)
+	m.taking.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
@@ -43,11 +48,19 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.done.Collect(ch)
 	m.dwell.Collect(ch)
 	m.looked.Collect(ch)
+	m.taking.Collect(ch)
 }
 
 func (m *Metrics) seen(instance string) {
 	if m != nil {
 		m.looked.WithLabelValues(instance).SetToCurrentTime()
+	}
+}
+
+// consuming notes whether a consumer is given what comes.
+func (m *Metrics) consuming(consumer string, is float64) {
+	if m != nil {
+		m.taking.WithLabelValues(consumer).Set(is)
 	}
 }
 

@@ -97,7 +97,7 @@ func (b *Broker) parked(ctx context.Context, do func(out *sender, found []parked
 	if err != nil {
 		return err
 	}
-	if missing {
+	if missing > 0 {
 		return do(out, nil)
 	}
 	ch, err := out.channel(ctx)

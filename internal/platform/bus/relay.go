@@ -146,7 +146,7 @@ func (r *relaying) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if missing {
+	if missing > 0 {
 		if err := r.sendAgain(ctx, nil); err != nil {
 			return err
 		}

@@ -97,14 +97,18 @@ func (n names) declare(ch *amqp.Channel, q queue) error {
 	return nil
 }
 
-// missing tells whether one of the queues isn't there.
-func (l *link) missing(ctx context.Context, queues ...string) (bool, error) {
+// missing tells how many of the queues aren't there.
+func (l *link) missing(ctx context.Context, queues ...string) (n int, err error) {
 	for _, name := range queues {
-		if _, there, err := l.look(ctx, name); err != nil || !there {
-			return err == nil, err
+		_, there, err := l.look(ctx, name)
+		if err != nil {
+			return 0, err
+		}
+		if !there {
+			n++
 		}
 	}
-	return false, nil
+	return n, nil
 }
 
 // look asks how a queue stands, if it is there. It takes a channel of its own, since to ask for one that isn't there costs the channel.
