@@ -53,6 +53,11 @@ func (w *witness) has(id int64) bool {
 // it, each tenant's in order.
 func TestTheBrokerIsAway(t *testing.T) {
 	t.Parallel()
+	theBrokerIsAway(t, 0)
+}
+
+func theBrokerIsAway(t *testing.T, away time.Duration) {
+	t.Helper()
 	url := localtest.Broker(t).URL()
 	s := setup(t, localtest.Database(t))
 	s.broker, s.env = "broker: { url: \"${AMQP_URL}\" }\n", []string{"AMQP_URL=" + url}
@@ -76,7 +81,7 @@ func TestTheBrokerIsAway(t *testing.T) {
 	require.Eventually(t, func() bool { return w.has(begun) }, patience, 20*time.Millisecond, "the first events")
 	time.Sleep(queueKept)
 	s.declare(many(8))
-	localtest.RestartBroker(t)
+	localtest.KeepBrokerAway(t, away)
 	s.becomes("8", active)
 	s.settle(patience)
 	last := newest()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,7 +30,14 @@ func Broker(t testing.TB) *local.Broker {
 // RestartBroker kills the shared RabbitMQ and starts it again, at the same address and with what it had on disk.
 func RestartBroker(t testing.TB) {
 	t.Helper()
+	KeepBrokerAway(t, 0)
+}
+
+// KeepBrokerAway is RestartBroker with some time in between.
+func KeepBrokerAway(t testing.TB, away time.Duration) {
+	t.Helper()
 	require.NoError(t, syscall.Kill(Broker(t).PID(), syscall.SIGKILL))
+	time.Sleep(away)
 	shared.mutex.Lock()
 	defer shared.mutex.Unlock()
 	require.NoError(t, shared.upBroker())

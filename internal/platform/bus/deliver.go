@@ -66,8 +66,7 @@ const (
 func (s *consuming) attempt(ctx context.Context, m Message) (string, error) {
 	for began := time.Now(); ; {
 		outcome, err := s.handle(ctx, m)
-		away := errors.Is(err, scope.ErrUnavailable) || errors.Is(err, scope.ErrBusy)
-		if !away {
+		if !away(err) {
 			return outcome, err
 		}
 		if time.Since(began) > awayPatient {
@@ -81,6 +80,11 @@ func (s *consuming) attempt(ctx context.Context, m Message) (string, error) {
 		case <-time.After(awayPause):
 		}
 	}
+}
+
+// away tells of a failure that isn't the message's.
+func away(err error) bool {
+	return errors.Is(err, scope.ErrUnavailable) || errors.Is(err, scope.ErrBusy)
 }
 
 // handle runs the handler in a transaction of the tenant, where the tenant is now.

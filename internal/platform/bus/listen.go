@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -18,15 +19,18 @@ type Listener struct {
 	Broker *Broker
 	Queue  string   // its name: it stays, and keeps what is told while nobody listens
 	Types  []string // of facts
-	// Handle is given facts one after the other, some of them again. One that it fails at comes again, and is parked in the end.
+	// Handle is given facts one after the other, some of them again. The others wait while it fails at one, so that they stay in
+	// order, until that is parked; for a database that is away they wait as long as it is. What is Permanent is parked at once.
 	Handle func(ctx context.Context, f Fact) error
-	Log    *slog.Logger
+	// Attempts is after how many failures a fact is parked; 0 means 8.
+	Attempts int
+	Log      *slog.Logger
 }
 
 const (
-	listenAhead = 50
-	// refusedPause is for what a fact needs to come: a fact that is handed back comes at once.
-	refusedPause = time.Second
+	listenAhead  = 50
+	factAttempts = 8
+	factPause    = time.Second
 )
 
 // Run listens until ctx ends.
@@ -38,6 +42,11 @@ func (l *Listener) session(ctx context.Context, up func()) error {
 		return err
 	}
 	defer in.close()
+	out, err := l.Broker.openSender(ctx, "parked facts of "+l.Queue)
+	if err != nil {
+		return err
+	}
+	defer out.close()
 	begun := in.setUp()
 	deliveries, err := l.consume(ctx, in)
 	if err != nil {
@@ -53,7 +62,7 @@ func (l *Listener) session(ctx context.Context, up func()) error {
 			if !open {
 				return errLost
 			}
-			if err := l.deliver(ctx, d); err != nil {
+			if err := l.deliver(ctx, out, d); err != nil {
 				return err
 			}
 		}
@@ -86,17 +95,47 @@ func (l *Listener) consume(ctx context.Context, in *link) (<-chan amqp.Delivery,
 	return deliveries, nil
 }
 
-func (l *Listener) deliver(ctx context.Context, d amqp.Delivery) error {
-	err := l.Handle(ctx, Fact{ID: d.MessageId, Type: d.Type, ContentType: d.ContentType, Body: d.Body, At: d.Timestamp})
-	if err == nil {
-		return d.Ack(false)
+// deliver handles a fact or parks it. Where neither can be done the session is over, and the fact comes again.
+func (l *Listener) deliver(ctx context.Context, out *sender, d amqp.Delivery) error {
+	failures := 0
+	for {
+		err := l.handle(ctx, Fact{ID: d.MessageId, Type: d.Type, ContentType: d.ContentType, Body: d.Body, At: d.Timestamp})
+		switch {
+		case err == nil:
+			return d.Ack(false)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !away(err) && !isLater(err):
+			failures++
+		}
+		if IsPermanent(err) || failures >= cmp.Or(l.Attempts, factAttempts) {
+			return l.park(ctx, out, d, err)
+		}
+		l.Log.WarnContext(ctx, "fact is tried again", "listener", l.Queue, "id", d.MessageId, "type", d.Type, "failures", failures, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(factPause):
+		}
 	}
-	l.Log.WarnContext(ctx, "fact comes again", "listener", l.Queue, "id", d.MessageId, "type", d.Type, "error", err)
-	select {
-	case <-ctx.Done():
-	case <-time.After(refusedPause):
+}
+
+func (l *Listener) handle(ctx context.Context, f Fact) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = panicked(value)
+		}
+	}()
+	return l.Handle(ctx, f)
+}
+
+func (l *Listener) park(ctx context.Context, out *sender, d amqp.Delivery, cause error) error {
+	l.Log.ErrorContext(ctx, "fact not handled", "listener", l.Queue, "id", d.MessageId, "type", d.Type, "error", cause)
+	n := l.Broker.names
+	if err := out.sendOne(ctx, outgoing{key: n.parking(), message: again(d, parkedWith(l.Queue, cause.Error()))}); err != nil {
+		return fmt.Errorf("%s: %w", n.parking(), err)
 	}
-	return d.Nack(false, true)
+	return d.Ack(false)
 }
 
 // Message is a fact as one of a tenant's messages, with an id that is the same whenever the fact comes.

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,7 +125,7 @@ func (b *Broker) parked(ctx context.Context, do func(out *sender, found []parked
 func (b *Broker) readParked(d amqp.Delivery) Parked {
 	m, fault := read(d.Headers, d.MessageId, d.Body)
 	if fault != nil {
-		m.ID = d.MessageId
+		m.ID, m.Type = d.MessageId, cmp.Or(m.Type, d.Type)
 	}
 	p := Parked{Message: m, Queue: text(d.Headers, headerQueue), Reason: text(d.Headers, headerReason)}
 	p.Since, _ = time.Parse(time.RFC3339Nano, text(d.Headers, headerParked)) // the zero time where the broker parked it

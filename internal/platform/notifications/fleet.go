@@ -31,7 +31,7 @@ func (n *Notifications) hearFleet(ctx context.Context, f bus.Fact) error {
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(f.Body, &event); err != nil {
-		return fmt.Errorf("fact %s: %w", f.ID, err)
+		return bus.Permanent(fmt.Errorf("fact %s: %w", f.ID, err))
 	}
 	t, err := n.opts.Authorize.Tenants.Tenant(event.Subject)
 	if errors.Is(err, tenant.ErrNotFound) || err == nil && (t.State != tenant.Active || !t.Has(Service)) {
