@@ -27,6 +27,7 @@ type operatorOptions struct {
 	Heal         time.Duration
 	RemovalShare int
 	DiffersAfter time.Duration
+	Archives     string
 	Listen       string
 	TokenFile    string
 	Webhooks     []string
@@ -53,7 +54,7 @@ be read leaves the one before in force. A change that takes many tenants out of 
 Events go to RabbitMQ where tenants.yaml has a broker (exchange tenantctl.fleet, by their type), and to webhooks, as CloudEvents.`,
 		Example: `  tenantctl operator
   tenantctl operator --workers 8 --removal-share 5
-  tenantctl operator --listen :8090 --token-file /run/secrets/operator-token
+  tenantctl operator --listen :8090 --token-file /run/secrets/operator-token --archives /var/lib/tenantctl/archives
   tenantctl operator status
   tenantctl operator accept 3f9a61c02b7d`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -76,6 +77,7 @@ Events go to RabbitMQ where tenants.yaml has a broker (exchange tenantctl.fleet,
 	flags.DurationVar(&opts.Heal, "heal", 10*time.Minute, "how often it looks at the instances for what was changed there by hand")
 	flags.IntVar(&opts.RemovalShare, "removal-share", 10, "percent of the fleet: a change that takes more tenants than that out of service, and at least 2, waits to be accepted")
 	flags.DurationVar(&opts.DiffersAfter, "differs-after", time.Minute, "how long this replica's file may differ from the others' before that is told")
+	flags.StringVar(&opts.Archives, "archives", "", "folder for the dumps of tenants that are archived or removed, the same for all replicas (default: .tenantctl/archives beside tenants.yaml)")
 	flags.StringVar(&opts.Listen, "listen", "", "address of /healthz, /readyz, /metrics and the status API (default: none)")
 	flags.StringVar(&opts.TokenFile, "token-file", "", "file with the token, of 16 characters at least, that callers of the status API need; without it the API answers nobody")
 	flags.StringArrayVar(&opts.Webhooks, "webhook", nil, "post every event to this address, as a signed CloudEvent; may be given several times")
@@ -137,7 +139,7 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 			}
 			return file.With(f.layers()), nil
 		},
-		Open:    f.workshop(records, opts.Workers),
+		Open:    f.workshop(records, provisionerOptions{Parallel: opts.Workers, ArchiveDir: opts.Archives}),
 		Workers: opts.Workers, Moves: opts.Moves, Resync: opts.Resync, Heal: opts.Heal, RemovalShare: opts.RemovalShare,
 		DiffersAfter: opts.DiffersAfter, Sinks: sinks, Clock: clock, Actor: asOperator + f.actor(), Log: log, Trace: collected.Tracer(operatorService),
 	})

@@ -26,7 +26,8 @@ func newCmdOperatorStatus(f *Factory, runF func(context.Context, *operatorStatus
 		Use:   "status",
 		Short: "Show which operators run, what file they follow, and what doesn't work",
 		Long: `Show which operators run, which one leads, what content of tenants.yaml the fleet follows, what waits to be accepted or was paused, and
-each tenant that isn't as declared, with the reason. It asks the control database only.`,
+each tenant that isn't as declared, with the reason. It asks the control database, which tenants.yaml names: while that file can't be read, it
+ends with 3 and asks nobody. Operators go on with the file before then: status --server asks one of them, and -f takes another file.`,
 		Example: "  tenantctl operator status\n  tenantctl operator status -o json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,6 +59,9 @@ func runOperatorStatus(ctx context.Context, opts *operatorStatusOptions) error {
 
 // operatorStore opens the operators' records to read them.
 func (f *Factory) operatorStore(ctx context.Context) (*operator.Store, *registry.Registry, error) {
+	if _, err := f.Config(); err != nil {
+		return nil, nil, tenant.WithHint(err, "mend it, or name a file that can be read by -f; operators go on with the one before (`tenantctl status --server URL` asks one of them)")
+	}
 	records, err := f.ExistingRegistry(ctx)
 	if err != nil {
 		return nil, nil, err

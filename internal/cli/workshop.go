@@ -22,20 +22,20 @@ type workshop struct {
 	*Factory
 	file    *config.File
 	records *registry.Registry
-	workers int
+	home    provisionerOptions
 }
 
-func (f *Factory) workshop(records *registry.Registry, workers int) func(*config.File) operator.Workshop {
+func (f *Factory) workshop(records *registry.Registry, home provisionerOptions) func(*config.File) operator.Workshop {
 	return func(file *config.File) operator.Workshop {
 		made := f.with(file, records)
 		made.as = asOperator
-		return &workshop{Factory: made, file: file, records: records, workers: workers}
+		return &workshop{Factory: made, file: file, records: records, home: home}
 	}
 }
 
 // Home implements operator.Workshop.
 func (w *workshop) Home(ctx context.Context, instance string) (*provision.Provisioner, error) {
-	return w.Provisioner(ctx, instance, w.records, provisionerOptions{Parallel: w.workers})
+	return w.Provisioner(ctx, instance, w.records, w.home)
 }
 
 // Targets implements operator.Workshop.

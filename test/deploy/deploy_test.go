@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,8 +31,13 @@ func TestManifestsAreWhatTheAPITakes(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]int{}
 	var operator *apps.Deployment
-	for _, file := range []string{"namespace.yaml", "operator.yaml", "network.yaml"} {
-		for _, document := range documents(t, filepath.Join(dir, "kubernetes", file)) {
+	files, err := filepath.Glob(filepath.Join(dir, "kubernetes", "*.yaml"))
+	require.NoError(t, err)
+	for _, file := range files {
+		if other := filepath.Base(file); other == "kustomization.yaml" || other == "tenants.yaml" {
+			continue // TestKustomization has them
+		}
+		for _, document := range documents(t, file) {
 			var head struct {
 				APIVersion string `json:"apiVersion"`
 				Kind       string `json:"kind"`
@@ -68,6 +74,7 @@ func TestManifestsAreWhatTheAPITakes(t *testing.T) {
 		require.True(t, volumes[m.Name], "volume %s", m.Name)
 	}
 	takes(t, container.Args)
+	require.Contains(t, container.Args, "--archives") // a ConfigMap's folder, which is its default, takes no files
 }
 
 // The kustomization names files that are there, and the fleet's file is right.
@@ -76,13 +83,24 @@ func TestKustomization(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "kubernetes", "kustomization.yaml"))
 	require.NoError(t, err)
 	var k struct {
-		Resources          []string
-		ConfigMapGenerator []struct{ Files []string } `yaml:"configMapGenerator"`
+		APIVersion, Kind, Namespace string
+		Resources                   []string
+		ConfigMapGenerator          []struct {
+			Name  string
+			Files []string
+		} `json:"configMapGenerator"`
+		GeneratorOptions struct {
+			DisableNameSuffixHash bool `json:"disableNameSuffixHash"`
+		} `json:"generatorOptions"`
+		Images []struct{ Name, NewName, NewTag string }
 	}
-	require.NoError(t, yaml.Unmarshal(text, &k))
-	for _, file := range append(k.Resources, k.ConfigMapGenerator[0].Files...) {
-		require.FileExists(t, filepath.Join(dir, "kubernetes", file))
+	require.NoError(t, strict.UnmarshalStrict(text, &k))
+	there, err := filepath.Glob(filepath.Join(dir, "kubernetes", "*.yaml"))
+	require.NoError(t, err)
+	for i, file := range there {
+		there[i] = filepath.Base(file)
 	}
+	require.ElementsMatch(t, there, slices.Concat([]string{"kustomization.yaml"}, k.Resources, k.ConfigMapGenerator[0].Files))
 	_, err = config.Load(filepath.Join(dir, "kubernetes", "tenants.yaml"))
 	require.NoError(t, err)
 }
