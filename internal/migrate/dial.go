@@ -22,7 +22,6 @@ func (m *Move) dialOwner(ctx context.Context) (*pgx.Conn, error) {
 func (m *Move) dialSource(ctx context.Context) (*pgx.Conn, error) {
 	settings := copy.SessionSettings(quotedPath(m.plan.SourcePath))
 	settings["default_transaction_read_only"] = "on"
-	settings["idle_session_timeout"] = "0"
 	return postgres.Connect(ctx, m.Source, postgres.Options{Application: application, Settings: settings})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,7 +101,22 @@ func (o Options) apply(config *pgx.ConnConfig) {
 	for name, value := range o.Settings {
 		params[name] = value
 	}
+	config.AfterConnect = stayIdle
 }
+
+// stayIdle lets a session wait as long as it must, whatever its database or role says: one that holds a lock, listens, or waits while
+// others copy has nothing to send. Servers before 14 don't know the setting, and would decline it in the log-in.
+func stayIdle(ctx context.Context, conn *pgconn.PgConn) error {
+	if major, err := strconv.Atoi(firstNumber.FindString(conn.ParameterStatus("server_version"))); err != nil || major < 14 {
+		return nil //nolint:nilerr // a server of another make, or behind a pooler that doesn't say
+	}
+	if _, err := conn.Exec(ctx, "set idle_session_timeout = 0").ReadAll(); err != nil {
+		return fmt.Errorf("set idle_session_timeout: %w", err)
+	}
+	return nil
+}
+
+var firstNumber = regexp.MustCompile(`^\d+`)
 
 func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(max(d.Milliseconds(), 0), 10)

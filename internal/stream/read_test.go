@@ -43,6 +43,25 @@ func TestReadNamesTheFilesAtFault(t *testing.T) {
 	}
 }
 
+// A way down of comments alone takes nothing back; whoever means that has to say so.
+func TestAWayDownOfCommentsIsNone(t *testing.T) {
+	t.Parallel()
+	for down, hint := range map[string]string{"": "write its .down.sql", "-- nothing": "write the statements of 001_a.down.sql, which has none (`select 1;`"} {
+		names := map[string]string{"001_a.up.sql": "alter type mood add value 'meh'"}
+		if down != "" {
+			names["001_a.down.sql"] = down
+		}
+		s, err := stream.Read("core", folder(names))
+		require.NoError(t, err)
+		err = s.CheckReversible(1, nil)
+		require.ErrorIs(t, err, tenant.ErrRefused)
+		require.Contains(t, tenant.Hints(err)[0], hint)
+	}
+	s, err := stream.Read("core", folder(map[string]string{"001_a.up.sql": "alter type mood add value 'meh'", "001_a.down.sql": "select 1;"}))
+	require.NoError(t, err)
+	require.NoError(t, s.CheckReversible(1, nil))
+}
+
 // golang-migrate passes over in silence what it takes for no migration.
 func TestNoticesTellWhatIsNeverRun(t *testing.T) {
 	t.Parallel()

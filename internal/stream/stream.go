@@ -104,16 +104,19 @@ func (s *Stream) File(version uint64) (File, error) {
 // way down: tenant.ErrRefused, naming them all.
 func (s *Stream) CheckReversible(from uint64, to *uint64) error {
 	var missing []string
+	hint := "write its .down.sql, or go forward with a new version that undoes it"
 	for _, file := range s.files {
 		if file.Version <= from && (to == nil || file.Version > *to) && !file.Reversible() {
 			missing = append(missing, file.Up.Path)
+			if file.Down.Path != "" {
+				hint = "write the statements of " + file.Down.Path + ", which has none (`select 1;` says that nothing is to be undone), or go forward with a new version that undoes it"
+			}
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	return tenant.WithHint(fmt.Errorf("%s: no way down for %s: %w", s.Service, strings.Join(missing, ", "), tenant.ErrRefused),
-		"write its .down.sql, or go forward with a new version that undoes it")
+	return tenant.WithHint(fmt.Errorf("%s: no way down for %s: %w", s.Service, strings.Join(missing, ", "), tenant.ErrRefused), hint)
 }
 
 // Between lists the files above a version, nil for before the first one, up to another.

@@ -116,6 +116,7 @@ func TestTellsNamesFromDataAndWordsOfTheirOwn(t *testing.T) {
 		`select 1 from pg_tables where schemaname || '.' || tablename in ('«public».orders', '«audit».log') and kind || '.' || tablename <> 'public.orders'`,
 		`select coalesce(null, 'public.orders') = kind, lower('«PUBLIC»') from t`,
 		// what has a type that is a name, wherever it goes
+		`select pg_advisory_xact_lock('«public».orders'::regclass::bigint), x = '«audit».log'::pg_catalog.regclass::oid, 'public.orders'::text::varchar = kind from t`,
 		`begin return indexes_of('«public».orders', 'public.orders') + indexes_of('«audit».log'); execute 'select 1'; end`,
 		`declare t regclass := '«public».orders'; begin return count(*) from pg_index where indrelid = t; end`,
 		`declare t constant regclass; begin t := '«audit».log'; select '«public».orders' into t; return t in (select indrelid from pg_index); end`,

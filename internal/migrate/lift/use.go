@@ -61,7 +61,7 @@ func (r reader) of(c *code, lo, hi int) use {
 		if c.routine == nil && !c.heading && c.is(end, "name") && c.is(lo-1, "default") {
 			return asData // what new rows of a table say in a column of type name
 		}
-		if typed := c.at(end).Value(); slices.Contains(catalogTypes, typed) || (c.symbol(end, "]") && strings.HasPrefix(c.at(hi+2).Value(), "reg")) {
+		if c.castsToName(hi+2, end) {
 			return asName
 		}
 		if hi = end; c.at(end+1).Kind == lexer.Identifier && c.is(end, "character", "bit") {
@@ -99,6 +99,16 @@ func (r reader) of(c *code, lo, hi int) use {
 		return r.compared(c, hi+5, c.operandEnd(hi+5))
 	}
 	return r.governed(c, lo, hi)
+}
+
+// castsToName tells casts of which one, from lo to hi, makes a name of a constant: ::regclass, ::regclass::oid, ::regclass[].
+func (c *code) castsToName(lo, hi int) bool {
+	for i := lo; i <= hi; i++ {
+		if typed := c.at(i); typed.Kind == lexer.Identifier && slices.Contains(catalogTypes, typed.Value()) {
+			return true
+		}
+	}
+	return false
 }
 
 // listed tells that a span fills its place within brackets, between commas or at an end, but in the list of a subquery.
