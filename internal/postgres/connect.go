@@ -101,17 +101,19 @@ func (o Options) apply(config *pgx.ConnConfig) {
 	for name, value := range o.Settings {
 		params[name] = value
 	}
-	config.AfterConnect = stayIdle
+	config.AfterConnect = settle
 }
 
-// stayIdle lets a session wait as long as it must, whatever its database or role says: one that holds a lock, listens, or waits while
-// others copy has nothing to send. Servers before 14 don't know the setting, and would decline it in the log-in.
-func stayIdle(ctx context.Context, conn *pgconn.PgConn) error {
-	if major, err := strconv.Atoi(firstNumber.FindString(conn.ParameterStatus("server_version"))); err != nil || major < 14 {
-		return nil //nolint:nilerr // a server of another make, or behind a pooler that doesn't say
+// settle overrides what a database or role may have set and no session of this program can live with. Dates are printed as the driver
+// reads them, in whatever order they are written. A session waits as long as it must: one that holds a lock, listens, or stands by while
+// others copy has nothing to send. Servers before 14 don't know that setting, and would decline it in the log-in.
+func settle(ctx context.Context, conn *pgconn.PgConn) error {
+	sql := "set datestyle = 'ISO'; set bytea_output = 'hex'"
+	if major, err := strconv.Atoi(firstNumber.FindString(conn.ParameterStatus("server_version"))); err == nil && major >= 14 {
+		sql += "; set idle_session_timeout = 0"
 	}
-	if _, err := conn.Exec(ctx, "set idle_session_timeout = 0").ReadAll(); err != nil {
-		return fmt.Errorf("set idle_session_timeout: %w", err)
+	if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
+		return fmt.Errorf("settle the session: %w", err)
 	}
 	return nil
 }
