@@ -104,11 +104,12 @@ func (o Options) apply(config *pgx.ConnConfig) {
 	config.AfterConnect = settle
 }
 
-// settle overrides what a database or role may have set and no session of this program can live with. Dates are printed as the driver
-// reads them, in whatever order they are written. A session waits as long as it must: one that holds a lock, listens, or stands by while
-// others copy has nothing to send. Servers before 14 don't know that setting, and would decline it in the log-in.
+// settle overrides what a database or role may have set and no session of this program can live with. Transactions are what the code
+// takes them for; a deferrable one would wait for the end of its own move. Dates are printed as the driver reads them, in whatever order
+// they are written. A session waits as long as it must: one that holds a lock, listens, or stands by while others copy has nothing to
+// send. Servers before 14 don't know that last setting, and would decline it in the log-in.
 func settle(ctx context.Context, conn *pgconn.PgConn) error {
-	sql := "set datestyle = 'ISO'; set bytea_output = 'hex'"
+	sql := "set default_transaction_isolation = 'read committed'; set default_transaction_deferrable = off; set datestyle = 'ISO'; set bytea_output = 'hex'"
 	if major, err := strconv.Atoi(firstNumber.FindString(conn.ParameterStatus("server_version"))); err == nil && major >= 14 {
 		sql += "; set idle_session_timeout = 0"
 	}

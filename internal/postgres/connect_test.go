@@ -88,12 +88,13 @@ func TestConnectToASilentServer(t *testing.T) {
 func TestConnectSettings(t *testing.T) {
 	t.Parallel()
 	dsn := localtest.Database(t)
-	_, err := connect(t, dsn, postgres.Options{}).Exec(t.Context(), `do $$ begin execute format('alter database %I set idle_session_timeout = 600000', current_database()); execute format('alter database %I set datestyle = ''SQL, DMY''', current_database()); end $$`)
+	_, err := connect(t, dsn, postgres.Options{}).Exec(t.Context(), `do $$ begin execute format('alter database %I set idle_session_timeout = 600000', current_database()); execute format('alter database %I set datestyle = ''SQL, DMY''', current_database());
+		execute format('alter database %I set default_transaction_isolation = serializable', current_database()); execute format('alter database %I set default_transaction_deferrable = on', current_database()); end $$`)
 	require.NoError(t, err)
 	settings := func(opts postgres.Options) map[string]string {
 		conn := connect(t, dsn, opts)
 		got := map[string]string{}
-		for _, name := range []string{"application_name", "lock_timeout", "statement_timeout", "search_path", "client_encoding", "idle_session_timeout", "DateStyle"} {
+		for _, name := range []string{"application_name", "lock_timeout", "statement_timeout", "search_path", "client_encoding", "idle_session_timeout", "DateStyle", "transaction_isolation", "transaction_deferrable"} {
 			var value string
 			require.NoError(t, conn.QueryRow(t.Context(), `select current_setting($1)`, name).Scan(&value))
 			got[name] = value
@@ -107,6 +108,7 @@ func TestConnectSettings(t *testing.T) {
 	require.Equal(t, "UTF8", plain["client_encoding"])
 	require.Equal(t, "0", plain["idle_session_timeout"], "a database that ends idle sessions would end a move that waits")
 	require.Equal(t, "ISO, DMY", plain["DateStyle"], "printed as the driver reads them, written as the database's own")
+	require.Equal(t, "read committed off", plain["transaction_isolation"]+" "+plain["transaction_deferrable"])
 	own := settings(postgres.Options{
 		LockTimeout: -1, StatementTimeout: 90 * time.Second, Settings: map[string]string{"search_path": "ext"},
 	})
