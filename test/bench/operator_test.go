@@ -210,11 +210,16 @@ func (r *running) metric(name string) float64 {
 // resident is the most memory that the process had so far, in MB.
 func (r *running) resident() int {
 	r.b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.cmd.Process.Pid))
-	require.NoError(r.b, err)
+	return mostResident(r.b, r.cmd.Process.Pid)
+}
+
+func mostResident(b *testing.B, pid int) int {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	require.NoError(b, err)
 	found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(text)
-	require.NotNil(r.b, found)
+	require.NotNil(b, found)
 	kB, err := strconv.Atoi(string(found[1]))
-	require.NoError(r.b, err)
+	require.NoError(b, err)
 	return kB >> 10
 }
