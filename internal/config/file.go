@@ -30,7 +30,6 @@ const (
 	DefaultSchema            = "tenant_{tenant}"
 	DefaultRing              = "general"
 	DefaultTenantsPerCell    = 500
-	DefaultStatementTimeout  = 30 * time.Second
 	DefaultRequestsPerSecond = 200
 	DefaultJobs              = 4
 	DefaultWeight            = 1

@@ -63,7 +63,7 @@ func (f *File) limitsOf(t *declaredTenant) tenant.Limits {
 		own = &limits{}
 	}
 	return tenant.Limits{
-		StatementTimeout:  time.Duration(first(own.StatementTimeout, common.StatementTimeout, Duration(DefaultStatementTimeout))),
+		StatementTimeout:  time.Duration(first(own.StatementTimeout, common.StatementTimeout, Duration(tenant.DefaultStatementTimeout))),
 		RequestsPerSecond: first(own.RequestsPerSecond, common.RequestsPerSecond, DefaultRequestsPerSecond),
 		Jobs:              first(own.Jobs, common.Jobs, DefaultJobs),
 		Weight:            first(own.Weight, common.Weight, DefaultWeight),

@@ -88,6 +88,9 @@ func (p *Provisioner) makeLogin(ctx context.Context, cell, service string) error
 	return p.transaction(ctx, []string{
 		setRole(p.names.admin()),
 		"create role " + quoted + " login noinherit password " + postgres.Literal(verifier(password)),
+		// What most transactions would set is set already: services look at it when they connect.
+		fmt.Sprintf("alter role %s set statement_timeout = %d", quoted, tenant.DefaultStatementTimeout.Milliseconds()),
+		fmt.Sprintf("alter role %s set lock_timeout = %d", quoted, tenant.LockTimeout.Milliseconds()),
 		"comment on role " + quoted + " is " + postgres.Literal(p.names.markOf(shared)),
 		"reset role",
 		"grant connect on database " + postgres.Ident(database) + " to " + quoted,

@@ -37,6 +37,12 @@ type Spec struct {
 	Upstream string // where route platform sends a lifted tenant's traffic
 }
 
+// How long a statement of a service may run where tenants.yaml doesn't say otherwise, and wait for a lock.
+const (
+	DefaultStatementTimeout = 30 * time.Second
+	LockTimeout             = 5 * time.Second
+)
+
 // Limits bound what one tenant may use.
 type Limits struct {
 	StatementTimeout  time.Duration `json:"statementTimeout"`

@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tenantctl/internal/platform/core"
+	"tenantctl/internal/platform/resource"
 	"tenantctl/internal/platform/scope"
-	"tenantctl/internal/platform/service"
 	"tenantctl/internal/platform/token"
 	"tenantctl/internal/tenant"
 	fleets "tenantctl/test/fleet"
@@ -34,28 +34,32 @@ const (
 	connectionBar = 1.0 / 20
 )
 
-// BenchmarkScope asks the same endpoint in three ways: of a tenant, in a transaction of its own that nothing else can be reached
-// from; of one schema for all, on a plain pool; and of the same with a connection for each request. Then the query alone.
+// BenchmarkScope asks core itself, once over tenants' transactions, which nothing else can be reached from, once over a plain pool on
+// one schema for all, and over a connection for each request: for a page of twenty customers, and for one. Then the reads of one
+// without a service.
 func BenchmarkScope(b *testing.B) {
 	for b.Loop() {
 		s := newScopeStage(b)
 		requests := scaled(b, scopeRequests)
-		ours, plain, fresh := s.serve(b, s.scoped), s.serve(b, s.unscoped), s.serve(b, s.connecting)
-		lap := func(name, url string, requests int) func() laps {
-			return func() laps {
-				return laps{name: s.ask(b, url, requests) * time.Duration(scaled(b, scopeRequests)) / time.Duration(requests)}
-			}
-		}
+		ours, plain, fresh := s.serve(b, s.pools), s.serve(b, s.plain), s.serve(b, s.fresh)
 		s.meet(b)
-		lap("", ours, requests)()
-		lap("", plain, requests)()
-		compete(b, "scoped", []func() laps{
-			lap("scoped", ours, requests), lap("unscoped", plain, requests), lap("connection-per-request", fresh, max(requests/20, 1)),
-		}, bar{"unscoped", scopeBar}, bar{"connection-per-request", connectionBar})
-		query := func(name string, get reader) func() laps {
-			return func() laps { return laps{name: s.query(b, get, requests)} }
+		for _, asked := range []struct{ name, path string }{{"page", "/v1/customers?limit=20"}, {"one", "/v1/customers/c3"}} {
+			lap := func(name, url string, requests int) func() laps {
+				return func() laps {
+					return laps{name: s.ask(b, url+asked.path, requests) * time.Duration(scaled(b, scopeRequests)) / time.Duration(requests)}
+				}
+			}
+			scoped, unscoped, connecting := "scoped-"+asked.name, "unscoped-"+asked.name, "connection-per-request-"+asked.name
+			lap(scoped, ours, requests)()
+			lap(unscoped, plain, requests)()
+			compete(b, scoped, []func() laps{
+				lap(scoped, ours, requests), lap(unscoped, plain, requests), lap(connecting, fresh, max(requests/20, 1)),
+			}, bar{unscoped, scopeBar}, bar{connecting, connectionBar})
 		}
-		compete(b, "scoped-query", []func() laps{query("scoped-query", s.scoped), query("bare-query", s.unscoped)}, bar{"bare-query", 0})
+		query := func(name string, from resource.Store) func() laps {
+			return func() laps { return laps{name: s.query(b, from, requests)} }
+		}
+		compete(b, "scoped-query", []func() laps{query("scoped-query", s.pools), query("bare-query", s.plain)}, bar{"bare-query", 0})
 	}
 }
 
@@ -106,9 +110,6 @@ func residentAnonymous(b *testing.B, pid int) float64 {
 	return 0
 }
 
-// reader reads a customer's name.
-type reader func(ctx context.Context, of scope.Tenant, code string) (string, error)
-
 // scopeStage is 1,000 tenants in two cells, and one schema that holds what all of them hold.
 type scopeStage struct {
 	fleet   *fleets.Fleet
@@ -116,9 +117,31 @@ type scopeStage struct {
 	keys    *token.Keyring
 	tokens  []string
 	people  *scope.Authorizer
-	pools   *scope.Pools
 
-	scoped, unscoped, connecting reader
+	pools        *scope.Pools
+	plain, fresh unscoped
+}
+
+// unscoped reads from one schema for all, on connections of a plain pool, or each time on a new one.
+type unscoped struct {
+	*scope.Pools
+	pool  *pgxpool.Pool
+	fresh bool
+}
+
+// Read implements resource.Store.
+func (u unscoped) Read(ctx context.Context, _ scope.Tenant, queue func(*pgx.Batch)) error {
+	batch := &pgx.Batch{}
+	queue(batch)
+	if !u.fresh {
+		return u.pool.SendBatch(ctx, batch).Close()
+	}
+	conn, err := pgx.ConnectConfig(ctx, u.pool.Config().ConnConfig)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	return conn.SendBatch(ctx, batch).Close()
 }
 
 const (
@@ -139,7 +162,7 @@ func newScopeStage(b *testing.B) *scopeStage {
 	}
 	s.fleet.Provision(b, names...)
 	for _, name := range names {
-		s.fleet.Exec(b, `insert into tenant_`+string(name)+`.customers (code, name) select 'c' || i, 'name ' || i from generate_series(1, 5) i`)
+		s.fleet.Exec(b, `insert into tenant_`+string(name)+`.customers (code, name) select 'c' || i, 'name ' || i from generate_series(1, 25) i`)
 	}
 	s.fleet.Exec(b, fmt.Sprintf(oneSchema, s.fleet.Config.Database))
 	directory := s.fleet.Directory(b)
@@ -149,23 +172,12 @@ func newScopeStage(b *testing.B) *scopeStage {
 	s.keys, err = token.OpenKeyring(b.TempDir(), token.KeyringOptions{})
 	require.NoError(b, err)
 	for _, t := range s.tenants {
-		raw, err := s.keys.Sign(token.Claims{Tenant: t.Name, Subject: "1", Use: token.Access, Expires: time.Now().Add(time.Hour)})
+		raw, err := s.keys.Sign(token.Claims{Tenant: t.Name, Subject: "1", Use: token.Access, Permissions: []string{"*"}, Expires: time.Now().Add(time.Hour)})
 		require.NoError(b, err)
 		s.tokens = append(s.tokens, raw)
 	}
 	s.people = &scope.Authorizer{Tenants: directory, Verifier: token.Remember(s.keys)}
-	s.readers(b)
-	return s
-}
-
-func (s *scopeStage) readers(b *testing.B) {
-	b.Helper()
-	pools := s.fleet.Pools(b, scope.PoolOptions{Service: core.Service, MaxConns: scopeClients, Share: scopeClients})
-	s.pools = pools
-	s.scoped = func(ctx context.Context, of scope.Tenant, code string) (name string, err error) {
-		err = s.read(ctx, of, code, func(row pgx.Row) error { return row.Scan(&name) })
-		return name, err
-	}
+	s.pools = s.fleet.Pools(b, scope.PoolOptions{Service: core.Service, MaxConns: scopeClients, Share: scopeClients})
 	config, err := pgxpool.ParseConfig(s.fleet.Config.ConnString())
 	require.NoError(b, err)
 	config.MaxConns = scopeClients * 2 // as many as the two pools of ours
@@ -173,21 +185,13 @@ func (s *scopeStage) readers(b *testing.B) {
 	pool, err := pgxpool.NewWithConfig(b.Context(), config)
 	require.NoError(b, err)
 	b.Cleanup(pool.Close)
-	s.unscoped = func(ctx context.Context, _ scope.Tenant, code string) (name string, err error) {
-		return name, pool.QueryRow(ctx, customerSQL, code).Scan(&name)
-	}
-	s.connecting = func(ctx context.Context, _ scope.Tenant, code string) (name string, err error) {
-		conn, err := pgx.ConnectConfig(ctx, config.ConnConfig.Copy())
-		if err != nil {
-			return "", err
-		}
-		defer func() { _ = conn.Close(ctx) }()
-		return name, conn.QueryRow(ctx, customerSQL, code).Scan(&name)
-	}
+	s.plain, s.fresh = unscoped{s.pools, pool, false}, unscoped{s.pools, pool, true}
+	return s
 }
 
-func (s *scopeStage) read(ctx context.Context, of scope.Tenant, code string, row func(pgx.Row) error) error {
-	return s.pools.Read(ctx, of, func(batch *pgx.Batch) { batch.Queue(customerSQL, code).QueryRow(row) })
+// read reads a customer's name.
+func (s *scopeStage) read(ctx context.Context, from resource.Store, of scope.Tenant, row func(pgx.Row) error) error {
+	return from.Read(ctx, of, func(batch *pgx.Batch) { batch.Queue(customerSQL, "c3").QueryRow(row) })
 }
 
 // meet has every connection meet all tenants of its cell: a tenant's first read on a connection loads its tables' descriptions
@@ -203,7 +207,7 @@ func (s *scopeStage) meet(b *testing.B) {
 func (s *scopeStage) together(b *testing.B) time.Duration {
 	b.Helper()
 	began := time.Now()
-	for i, t := range s.tenants {
+	for _, t := range s.tenants {
 		var here sync.WaitGroup
 		here.Add(scopeClients)
 		var group errgroup.Group
@@ -211,7 +215,7 @@ func (s *scopeStage) together(b *testing.B) time.Duration {
 			group.Go(func() error {
 				arrive := sync.OnceFunc(here.Done)
 				defer arrive()
-				return s.read(b.Context(), t, s.code(i), func(row pgx.Row) error {
+				return s.read(b.Context(), s.pools, t, func(row pgx.Row) error {
 					arrive()
 					here.Wait()
 					var name string
@@ -224,27 +228,10 @@ func (s *scopeStage) together(b *testing.B) time.Duration {
 	return time.Since(began)
 }
 
-const customersDescription = `
-openapi: 3.0.3
-info: { title: customers, version: "1" }
-paths:
-  /v1/customers/{key}:
-    get:
-      operationId: getCustomer
-      parameters: [{ name: key, in: path, required: true, schema: { type: string, maxLength: 64 } }]
-      responses: { "200": { description: the customer } }
-`
-
-// serve answers the endpoint by a reader; all else is the same for each.
-func (s *scopeStage) serve(b *testing.B, get reader) (url string) {
+// serve is core over a store, without a cache.
+func (s *scopeStage) serve(b *testing.B, over core.Pools) (url string) {
 	b.Helper()
-	made, err := service.New(service.Options{
-		Version: service.Version{Service: core.Service}, Description: []byte(customersDescription), Authorize: s.people,
-		Handlers: map[string]service.Handler{"getCustomer": func(r *service.Request) (service.Response, error) {
-			name, err := get(r.Context(), r.Identity.Tenant, r.PathValue("key"))
-			return service.JSON(http.StatusOK, map[string]string{"name": name}), err
-		}},
-	})
+	made, err := core.New(core.Options{Pools: over, Authorize: s.people})
 	require.NoError(b, err)
 	server := httptest.NewServer(made.Handler())
 	b.Cleanup(server.Close)
@@ -257,7 +244,7 @@ func (s *scopeStage) ask(b *testing.B, url string, requests int) time.Duration {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: scopeClients}}
 	defer client.CloseIdleConnections()
 	return s.inTurns(b, requests, func(ctx context.Context, i int) error {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v1/customers/"+s.code(i), nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err
 		}
@@ -275,15 +262,13 @@ func (s *scopeStage) ask(b *testing.B, url string, requests int) time.Duration {
 	})
 }
 
-func (s *scopeStage) query(b *testing.B, get reader, requests int) time.Duration {
+func (s *scopeStage) query(b *testing.B, from resource.Store, requests int) time.Duration {
 	b.Helper()
 	return s.inTurns(b, requests, func(ctx context.Context, i int) error {
-		_, err := get(ctx, s.tenants[i%len(s.tenants)], s.code(i))
-		return err
+		var name string
+		return s.read(ctx, from, s.tenants[i%len(s.tenants)], func(row pgx.Row) error { return row.Scan(&name) })
 	})
 }
-
-func (s *scopeStage) code(i int) string { return fmt.Sprintf("c%d", i%5+1) }
 
 func (s *scopeStage) inTurns(b *testing.B, requests int, do func(ctx context.Context, i int) error) time.Duration {
 	b.Helper()

@@ -96,7 +96,10 @@ func (f *Fleet) Provision(t testing.TB, names ...tenant.Name) {
 
 // Spec is what is declared of a tenant.
 func (f *Fleet) Spec(name tenant.Name) tenant.Spec {
-	spec := tenant.Spec{Name: name, Instance: Instance, Schema: "tenant_" + name.Ident(), State: tenant.Active}
+	spec := tenant.Spec{
+		Name: name, Instance: Instance, Schema: "tenant_" + name.Ident(), State: tenant.Active,
+		Limits: tenant.Limits{StatementTimeout: tenant.DefaultStatementTimeout},
+	}
 	for _, s := range f.opts.Streams {
 		if s.Scope == stream.PerTenant {
 			spec.Services = append(spec.Services, s.Service)

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tenantctl/internal/platform/jobs"
+	"tenantctl/internal/platform/resource"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/tenant"
@@ -110,7 +111,7 @@ func askForExport(ctx context.Context, r *service.Request, tx scope.Tx) (service
 }
 
 // getExport streams the file, with one part in memory at a time.
-func getExport(pools *scope.Pools) service.Handler {
+func getExport(pools resource.Store) service.Handler {
 	return func(r *service.Request) (service.Response, error) {
 		id, of := r.PathValue("key"), r.Identity.Tenant
 		var job jobs.Job
@@ -136,7 +137,7 @@ func getExport(pools *scope.Pools) service.Handler {
 	}
 }
 
-func writeParts(ctx context.Context, pools *scope.Pools, of scope.Tenant, id string, parts int, w io.Writer) error {
+func writeParts(ctx context.Context, pools resource.Store, of scope.Tenant, id string, parts int, w io.Writer) error {
 	for part := 1; part <= parts; part++ {
 		var body string
 		err := pools.Tx(ctx, of, func(ctx context.Context, tx scope.Tx) (err error) {

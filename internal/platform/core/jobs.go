@@ -7,6 +7,7 @@ import (
 
 	"tenantctl/internal/platform/idempotency"
 	"tenantctl/internal/platform/jobs"
+	"tenantctl/internal/platform/resource"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/tenant"
@@ -54,7 +55,7 @@ func accept(ctx context.Context, tx scope.Tx, job jobs.Request) (service.Respons
 	return service.Response{Status: http.StatusAccepted, Header: http.Header{"Location": {"/v1/jobs/" + id}}, Body: asked}, err
 }
 
-func listJobs(pools *scope.Pools) service.Handler {
+func listJobs(pools resource.Store) service.Handler {
 	return func(r *service.Request) (service.Response, error) {
 		return service.List(r, func(limit int, after *string) (list []jobs.Job, err error) {
 			before := ""
@@ -71,7 +72,7 @@ func listJobs(pools *scope.Pools) service.Handler {
 }
 
 // oneJob answers with a job, as get gives it.
-func oneJob(pools *scope.Pools, get func(ctx context.Context, tx scope.Tx, queue, id string) (jobs.Job, error)) service.Handler {
+func oneJob(pools resource.Store, get func(ctx context.Context, tx scope.Tx, queue, id string) (jobs.Job, error)) service.Handler {
 	return func(r *service.Request) (service.Response, error) {
 		var job jobs.Job
 		err := pools.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) (err error) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"tenantctl/internal/platform/jobs"
+	"tenantctl/internal/platform/resource"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/service"
 	"tenantctl/internal/tenant"
@@ -19,7 +20,7 @@ func permissionFor(kind string) string {
 	return "invoices:read"
 }
 
-func listSchedules(pools *scope.Pools) service.Handler {
+func listSchedules(pools resource.Store) service.Handler {
 	return func(r *service.Request) (service.Response, error) {
 		return service.List(r, func(limit int, after *string) (list []jobs.Planned, err error) {
 			behind := ""
@@ -35,11 +36,11 @@ func listSchedules(pools *scope.Pools) service.Handler {
 	}
 }
 
-func getSchedule(pools *scope.Pools) service.Handler {
+func getSchedule(pools resource.Store) service.Handler {
 	return oneSchedule(pools, func(context.Context, scope.Tx, *service.Request) error { return nil })
 }
 
-func setSchedule(pools *scope.Pools) service.Handler {
+func setSchedule(pools resource.Store) service.Handler {
 	return oneSchedule(pools, func(ctx context.Context, tx scope.Tx, r *service.Request) error {
 		var body struct {
 			Kind, Spec, Zone string
@@ -60,7 +61,7 @@ func setSchedule(pools *scope.Pools) service.Handler {
 }
 
 // oneSchedule answers with a schedule as it is when do has been done.
-func oneSchedule(pools *scope.Pools, do func(ctx context.Context, tx scope.Tx, r *service.Request) error) service.Handler {
+func oneSchedule(pools resource.Store, do func(ctx context.Context, tx scope.Tx, r *service.Request) error) service.Handler {
 	return func(r *service.Request) (service.Response, error) {
 		var found jobs.Planned
 		err := pools.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) (err error) {
@@ -74,7 +75,7 @@ func oneSchedule(pools *scope.Pools, do func(ctx context.Context, tx scope.Tx, r
 	}
 }
 
-func deleteSchedule(pools *scope.Pools) service.Handler {
+func deleteSchedule(pools resource.Store) service.Handler {
 	return func(r *service.Request) (service.Response, error) {
 		err := pools.Tx(r.Context(), r.Identity.Tenant, func(ctx context.Context, tx scope.Tx) error {
 			return jobs.DeleteSchedule(ctx, tx, Service, r.PathValue("key"))

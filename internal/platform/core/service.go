@@ -1,8 +1,11 @@
 package core
 
 import (
+	"context"
 	_ "embed"
 	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tenantctl/internal/platform/cache"
 	"tenantctl/internal/platform/idempotency"
@@ -22,10 +25,17 @@ const (
 //go:embed openapi.yaml
 var description []byte
 
+// Pools run what is asked in transactions of tenants; *scope.Pools does.
+type Pools interface {
+	resource.Store
+	prometheus.Collector
+	Ping(ctx context.Context) error
+}
+
 // Options are what the service needs.
 type Options struct {
 	Build     string
-	Pools     *scope.Pools
+	Pools     Pools
 	Authorize *scope.Authorizer
 	Cache     *cache.Cache  // nil: nothing is cached
 	Announce  bool          // publish events; the instances have the bus

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantctl/internal/postgres"
@@ -36,7 +37,31 @@ func (h *held) script(ctx context.Context, statements string) error {
 func (h *held) lost(ctx context.Context) bool { return ctx.Err() == nil && h.Conn.Conn().IsClosed() }
 
 // explain names the server where it was lost.
-func (h *held) explain(err error) error { return postgres.Explain(h.Conn.Conn().Config(), err) }
+func (h *held) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	return postgres.Explain(h.Conn.Conn().Config(), err)
+}
+
+// timeouts are what the connection has where a transaction sets nothing, in milliseconds: its log-in's own, or the database's.
+type timeouts struct{ statement, lock int64 }
+
+const timeoutsKey = "timeouts"
+
+// lookAtTimeouts asks a new connection. Behind a pooler it is another session of the same log-in that a transaction comes to.
+func lookAtTimeouts(ctx context.Context, conn *pgx.Conn) error {
+	var has timeouts
+	err := conn.QueryRow(ctx, `select (extract(epoch from current_setting('statement_timeout')::interval) * 1000)::bigint,
+		(extract(epoch from current_setting('lock_timeout')::interval) * 1000)::bigint`).Scan(&has.statement, &has.lock)
+	conn.PgConn().CustomData()[timeoutsKey] = has
+	return err
+}
+
+func (h *held) timeouts() timeouts {
+	has, _ := h.Conn.Conn().PgConn().CustomData()[timeoutsKey].(timeouts)
+	return has
+}
 
 // destroy keeps the pool from lending the connection again.
 func (h *held) destroy(ctx context.Context) error {

@@ -158,6 +158,7 @@ func (p *Pools) config(dsn string, cell Cell) (*pgxpool.Config, error) {
 	config.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelTime}
 	}
+	config.AfterConnect = lookAtTimeouts
 	config.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) error {
 		dsn, err := p.Login(ctx, cell)
 		if err != nil {

@@ -40,7 +40,7 @@ func (h *held) read(ctx context.Context, t Tenant, begin begin, queue func(*pgx.
 	batch, set := &pgx.Batch{}, false
 	batch.Queue("begin read only").Exec(func(pgconn.CommandTag) error { begun = true; return nil })
 	var last *pgx.QueuedQuery
-	for _, statement := range begin.sets {
+	for _, statement := range begin.on(h) {
 		last = batch.Queue(statement)
 	}
 	last.Exec(func(pgconn.CommandTag) error { set = true; return nil })

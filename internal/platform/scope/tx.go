@@ -34,8 +34,7 @@ var (
 )
 
 const (
-	lockTimeout = 5 * time.Second
-	endTimeout  = 5 * time.Second
+	endTimeout = 5 * time.Second
 	// reset leaves nothing of a transaction, whatever it did: what a role or database has as its own setting stays. It is
 	// `discard all`, which can't be sent in the message that commits, but for plans, of which there are none.
 	reset = "reset role;reset all;close all;deallocate all;unlisten *;discard temp;discard sequences;select pg_advisory_unlock_all()"
@@ -43,8 +42,9 @@ const (
 
 // begin is what a transaction begins with.
 type begin struct {
-	role string
-	sets []string // statements, in their order, whose effect ends with the transaction
+	role     string
+	sets     []string // statements, in their order, whose effect ends with the transaction
+	timeouts timeouts
 }
 
 func (p *Pools) begin(t Tenant) (begin, error) {
@@ -58,17 +58,25 @@ func (p *Pools) begin(t Tenant) (begin, error) {
 	return begin{role: role, sets: []string{
 		"set local role " + postgres.Literal(role),
 		"set local search_path = " + postgres.Ident(t.Schema) + ", ext",
-		"set local statement_timeout = " + milliseconds(t.Limits.StatementTimeout),
-		"set local lock_timeout = " + milliseconds(lockTimeout),
-	}}, nil
+	}, timeouts: timeouts{statement: t.Limits.StatementTimeout.Milliseconds(), lock: tenant.LockTimeout.Milliseconds()}}, nil
 }
 
-func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+// on are the statements on a connection: those without effect are left out.
+func (b begin) on(conn *held) []string {
+	has := conn.timeouts()
+	if b.timeouts.statement != has.statement {
+		b.sets = append(b.sets, "set local statement_timeout = "+strconv.FormatInt(b.timeouts.statement, 10))
+	}
+	if b.timeouts.lock != has.lock {
+		b.sets = append(b.sets, "set local lock_timeout = "+strconv.FormatInt(b.timeouts.lock, 10))
+	}
+	return b.sets
+}
 
 // message is the one with which a transaction of several messages begins: their writer may die in between.
-func (b begin) message(t Tenant) string {
-	idle := "set local idle_in_transaction_session_timeout = " + milliseconds(max(2*t.Limits.StatementTimeout, time.Minute))
-	return "begin;" + strings.Join(b.sets, ";") + ";" + idle
+func (b begin) message(conn *held) string {
+	idle := "set local idle_in_transaction_session_timeout = " + strconv.FormatInt(max(2*b.timeouts.statement, time.Minute.Milliseconds()), 10)
+	return "begin;" + strings.Join(b.on(conn), ";") + ";" + idle
 }
 
 // Tx runs do in a transaction of the tenant, and commits it when do returns nil. It takes two round trips and those of do.
@@ -84,7 +92,7 @@ func (p *Pools) Tx(ctx context.Context, t Tenant, do func(ctx context.Context, t
 	if err != nil {
 		return err
 	}
-	conn, err := p.start(ctx, t, begin.message(t))
+	conn, err := p.start(ctx, t, begin)
 	if err != nil {
 		return err
 	}
@@ -112,13 +120,13 @@ const idle = 'I'
 
 // start takes a connection and begins on it. Nothing has happened yet where the connection turns out to be lost, so another is
 // taken: after a restart of the server, those that the pool holds are.
-func (p *Pools) start(ctx context.Context, t Tenant, message string) (*held, error) {
+func (p *Pools) start(ctx context.Context, t Tenant, begin begin) (*held, error) {
 	for try := 0; ; try++ {
 		conn, err := p.acquire(ctx, t)
 		if err != nil {
 			return nil, err
 		}
-		err = conn.script(ctx, message)
+		err = conn.script(ctx, begin.message(conn))
 		if err == nil {
 			return conn, nil
 		}

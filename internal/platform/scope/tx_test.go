@@ -20,7 +20,7 @@ func one() scope.PoolOptions { return scope.PoolOptions{MaxConns: 1} }
 
 // clean is whether a session is as it was when it began.
 const clean = `select current_user = session_user and current_setting('search_path') = '"$user", public'
-	and current_setting('statement_timeout') = '0' and not exists (select from pg_class where relnamespace = pg_my_temp_schema()) and not exists (select from pg_prepared_statements)
+	and current_setting('statement_timeout') = '30s' and current_setting('lock_timeout') = '5s' and not exists (select from pg_class where relnamespace = pg_my_temp_schema()) and not exists (select from pg_prepared_statements)
 	and not exists (select from pg_cursors where is_holdable) and not exists (select from pg_listening_channels())
 	and not exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())`
 
@@ -30,6 +30,38 @@ func requireClean(t *testing.T, pools *scope.Pools, of scope.Tenant, why string)
 	var is bool
 	require.NoError(t, pools.Raw(t.Context(), of, func(conn *pgx.Conn) error { return conn.QueryRow(t.Context(), clean).Scan(&is) }))
 	require.True(t, is, why)
+}
+
+// Timeouts are the tenant's, whatever the log-in has for itself.
+func TestTimeoutsAreTheTenants(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, fleet.Options{})
+	f.Provision(t, "a")
+	a := f.Tenant(t, "a")
+	brief := a
+	brief.Limits.StatementTimeout = 7 * time.Second
+	has := func(pools *scope.Pools, of scope.Tenant) (timeouts string) {
+		const asked = `select concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'))`
+		require.NoError(t, pools.Read(t.Context(), of, func(b *pgx.Batch) {
+			b.Queue(asked).QueryRow(func(row pgx.Row) error { return row.Scan(&timeouts) })
+		}))
+		require.NoError(t, pools.Tx(t.Context(), of, func(ctx context.Context, tx scope.Tx) error {
+			var again string
+			require.NoError(t, tx.QueryRow(ctx, asked).Scan(&again))
+			require.Equal(t, timeouts, again)
+			return nil
+		}))
+		return timeouts
+	}
+	for _, login := range []string{``, `alter role PREFIX_tenantctl_c1__notes set statement_timeout = '1min'; alter role PREFIX_tenantctl_c1__notes reset lock_timeout`} {
+		if login != "" {
+			f.Exec(t, login)
+		}
+		pools := f.Pools(t, one())
+		require.Equal(t, "30s 5s", has(pools, a))
+		require.Equal(t, "7s 5s", has(pools, brief))
+		require.Equal(t, "30s 5s", has(pools, a))
+	}
 }
 
 func TestTenantsAtDifferentVersionsShareAConnection(t *testing.T) {
