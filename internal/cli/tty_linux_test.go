@@ -167,7 +167,7 @@ func TestAMoveIsWatched(t *testing.T) {
 
 	p := sits(t, []string{"migrate", "client-x", "-f", file, "--max-rate", "4MB"}, environ...)
 	p.sees("Go ahead? (yes/no): ").types("yes")
-	p.sees("\x1b[32m✓\x1b[0m inspect").sees("public.big ").sees("█").sees("MB/s").sees("\x1b[1A").sees("\x1b[32m✓\x1b[0m copy").sees("client-x lives on the platform now")
+	p.sees("\x1b[32m✓\x1b[0m inspect").sees("public.big ").sees("█").sees("MB/s").sees("A\r\x1b[J").sees("\x1b[32m✓\x1b[0m copy").sees("client-x lives on the platform now")
 	p.ends(0)
 	back := sits(t, []string{"rollback", "client-x", "-f", file}, environ...).ends(0)
 	require.Contains(t, back, "is back on its legacy database")
