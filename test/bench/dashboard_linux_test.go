@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"syscall"
 	"testing"
 	"time"
@@ -39,8 +40,10 @@ func BenchmarkDashboard(b *testing.B) {
 	}
 }
 
-// answersOfATerminal are what a terminal says when it is asked for its background, its cursor and its kind.
-var answersOfATerminal = map[string]string{"\x1b]11;?": "\x1b]11;rgb:0000/0000/0000\x1b\\", "\x1b[6n": "\x1b[1;1R", "\x1b[c": "\x1b[?62c"}
+// questions are those for a terminal's background, its cursor and its kind.
+var questions = regexp.MustCompile(`\x1b\]11;\?|\x1b\[6n|\x1b\[c`)
+
+var answers = map[string]string{"\x1b]11;?": "\x1b]11;rgb:0000/0000/0000\x1b\\", "\x1b[6n": "\x1b[1;1R", "\x1b[c": "\x1b[?62c"}
 
 // firstFrame starts the dashboard, takes the time until a text shows and what memory that took, in MB, and has it leave.
 func (p *product) firstFrame(target, text string) (took time.Duration, resident int) {
@@ -63,12 +66,12 @@ func (p *product) firstFrame(target, text string) (took time.Duration, resident 
 	return took, resident
 }
 
-// watch reads what a program draws until a text is among it, and answers its questions, each once: the dashboard would take a second
-// answer for keys.
+// watch reads what a program draws until a text is among it, and answers its questions as a terminal does, each once and in their order:
+// what isn't waited for is taken for keys.
 func watch(b *testing.B, screen *os.File, text string, began time.Time) time.Duration {
 	b.Helper()
 	var seen []byte
-	answered := map[string]int{}
+	answered := 0
 	buffer := make([]byte, 1<<16)
 	for {
 		n, err := screen.Read(buffer)
@@ -77,11 +80,10 @@ func watch(b *testing.B, screen *os.File, text string, began time.Time) time.Dur
 		if bytes.Contains(seen, []byte(text)) {
 			return time.Since(began)
 		}
-		for question, answer := range answersOfATerminal {
-			for ; answered[question] < bytes.Count(seen, []byte(question)); answered[question]++ {
-				_, err := screen.WriteString(answer)
-				require.NoError(b, err)
-			}
+		asked := questions.FindAll(seen, -1)
+		for ; answered < len(asked); answered++ {
+			_, err := screen.WriteString(answers[string(asked[answered])])
+			require.NoError(b, err)
 		}
 	}
 }
