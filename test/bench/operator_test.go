@@ -87,7 +87,9 @@ func (p *product) byProvision(n int) time.Duration {
 	p.declareMany(prefix, n, "instance: shared-1")
 	p.settle()
 	took := p.tenantctl("", target, "provision", "--all").elapsed
-	require.EqualValues(p.b, n+1, p.made(target))
+	made, done := p.watchMade(target)
+	defer done()
+	require.EqualValues(p.b, n+1, made())
 	return took
 }
 
@@ -101,9 +103,11 @@ func (p *product) byOperator(n int) time.Duration {
 	o := p.operate(target)
 	o.until(func() bool { return o.metric(`tenants{state="settled"}`) == 1 })
 	p.settle()
+	made, done := p.watchMade(target)
+	defer done()
 	p.declareMany(prefix, n, "instance: shared-1")
 	began := time.Now()
-	o.until(func() bool { return p.made(target) == int64(n+1) })
+	o.until(func() bool { return made() == int64(n+1) })
 	took := time.Since(began)
 	o.end()
 	return took
@@ -128,14 +132,16 @@ tenants:
 	require.NoError(p.b, os.Rename(p.dir+"/next.yaml", p.dir+"/tenants.yaml"))
 }
 
-// made is how many tenants were provisioned.
-func (p *product) made(target string) (n int64) {
+// watchMade gives what tells how many tenants were provisioned, over one connection: to open them takes the server from what it measures.
+func (p *product) watchMade(target string) (made func() int64, done func()) {
+	p.b.Helper()
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, target)
 	require.NoError(p.b, err)
-	defer func() { _ = conn.Close(ctx) }()
-	require.NoError(p.b, conn.QueryRow(ctx, `select count(*) from tenantctl.event where type = 'tenant.provisioned'`).Scan(&n))
-	return n
+	return func() (n int64) {
+		require.NoError(p.b, conn.QueryRow(ctx, `select count(*) from tenantctl.event where type = 'tenant.provisioned'`).Scan(&n))
+		return n
+	}, func() { _ = conn.Close(ctx) }
 }
 
 // running is an operator that runs.

@@ -94,10 +94,13 @@ func lag(t *testing.T, p pair) {
 	require.Regexp(t, `^instance shared-1: standby tenantctl is 3.8 MB behind \(limit 1.0 MB\): wait until it has caught up; `, j.Message)
 	require.Greater(t, figure(t, j, "shared-1 replication behind").Value, 3.5*(1<<20))
 
-	// Once it replays again, the primary learns for how long it was behind.
-	time.Sleep(300 * time.Millisecond)
-	exec(t, replica, `select pg_wal_replay_resume()`)
-	eventually(t, admin, `select coalesce(max(replay_lag) > '200ms', false) from pg_stat_replication`)
+	// By how long it is behind the primary is told of what commits, and forgets it soon after the last.
+	exec(t, replica, `alter system set recovery_min_apply_delay = '400ms'`, `select pg_reload_conf()`, `select pg_wal_replay_resume()`)
+	require.Eventually(t, func() (behind bool) {
+		exec(t, admin, `select pg_logical_emit_message(true, 'test', 'x')`)
+		require.NoError(t, admin.QueryRow(t.Context(), `select coalesce(max(replay_lag) > '200ms', false) from pg_stat_replication`).Scan(&behind))
+		return behind
+	}, 30*time.Second, 20*time.Millisecond, "the primary doesn't hear how long its standby is behind")
 	limits = generous()
 	limits.ReplicationLag = 100 * time.Millisecond
 	j, _ = lookAt(t, p.primary, limits)
