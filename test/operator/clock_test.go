@@ -44,6 +44,7 @@ func (s *scene) worksByTheDatabasesClock(step func()) {
 	s.declare(many(3))
 	follow()
 	s.start()
+	s.becomes("1", `select count(*) from tenantctl_operator.replica where leads`) // who has the file late doesn't
 	s.start("--file", late)
 	s.becomes("3", active)
 	s.becomes("2", `select count(*) from tenantctl_operator.replica where heartbeat > now() - interval '3 s'`)
