@@ -70,9 +70,8 @@ func (f *fleetOfShops) psql(sql string, version, tenants int) time.Duration {
 	return f.run(cmd).elapsed
 }
 
-// turn puts a copy of the fleet, records and all, in the place of the one before, so that everybody begins alike: neither with dead
-// rows in the catalogs nor on a disk from which files were just deleted, which makes the next ones slow to make. Copies stay until
-// the end for that reason.
+// turn puts a copy of the fleet, records and all, in the place of the one before, so that everybody begins alike: without dead rows in
+// the catalogs. Copies stay until the end, so that nothing is deleted between turns.
 func (f *fleetOfShops) turn() {
 	f.b.Helper()
 	f.turns++
