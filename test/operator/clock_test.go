@@ -1,16 +1,11 @@
 package operator
 
 import (
-	"encoding/binary"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"tenantctl/internal/local/localtest"
 )
@@ -25,13 +20,12 @@ func TestClocksDisagree(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			clock := newClock(t, c.before)
-			server := localtest.NewServer(t, nil, localtest.ServerOptions{Environment: clock.environment})
+			server, clock := localtest.NewClockedServer(t, nil, c.before)
 			prefix := localtest.PrefixOn(t, server)
 			s := setup(t, localtest.DatabaseAs(t, localtest.DatabaseOptions{Server: server}))
 			s.prefix, s.maxAge = prefix, 2*time.Hour
 			s.becomes("true", fmt.Sprintf(`select abs(extract(epoch from clock_timestamp()) - %d - %d) < 60`, time.Now().Unix(), int(c.before.Seconds())))
-			s.worksByTheDatabasesClock(func() { clock.set(c.after) })
+			s.worksByTheDatabasesClock(func() { clock.Set(c.after) })
 		})
 	}
 }
@@ -75,38 +69,4 @@ func (s *scene) worksByTheDatabasesClock(step func()) {
 	s.becomes("14 14", `select count(*) || ' ' || count(distinct tenant) from tenantctl.event where type = 'tenant.provisioned'`)
 	s.becomes("1 1", `select count(*) filter (where type = 'tenant.state_changed') || ' ' || count(*) filter (where type = 'tenant.deleted') from tenantctl.event where tenant = 'old'`)
 	s.allDelivered(patience)
-}
-
-// clock is a server's, which can be wrong.
-type clock struct {
-	t           *testing.T
-	file        string
-	environment []string
-}
-
-func newClock(t *testing.T, off time.Duration) *clock {
-	t.Helper()
-	compiler, err := exec.LookPath("cc")
-	if err != nil {
-		t.Skip("no C compiler: a server's clock can't be set wrong")
-	}
-	dir := localtest.Folder(t)
-	c := &clock{t: t, file: filepath.Join(dir, "clock")}
-	c.set(off)
-	library := filepath.Join(dir, "clock.so")
-	out, err := exec.Command(compiler, "-shared", "-fPIC", "-O1", "-o", library, "testdata/clock.c", "-ldl").CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.NoError(t, os.Chmod(library, 0o755)) //nolint:gosec // the server's user loads it
-	c.environment = []string{"LD_PRELOAD=" + library, "CLOCK=" + c.file}
-	return c
-}
-
-// set sets the clock off by so much, in servers that run, too.
-func (c *clock) set(off time.Duration) {
-	c.t.Helper()
-	file, err := os.OpenFile(c.file, os.O_CREATE|os.O_WRONLY, 0o644) //nolint:gosec // the server's user reads it
-	require.NoError(c.t, err)
-	_, err = file.Write(binary.NativeEndian.AppendUint64(nil, uint64(off/time.Second))) //nolint:gosec // negative ones, too
-	require.NoError(c.t, err)
-	require.NoError(c.t, file.Close())
 }

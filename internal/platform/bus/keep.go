@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"tenantctl/internal/operation/pause"
 )
@@ -13,10 +14,10 @@ type lostMail struct {
 	Types []string `json:"types"`
 }
 
-// sendAgain has events sent once more that were sent in the time for which they are kept: those of some types, or all.
+// sendAgain has events sent once more that were sent and are still kept: those of some types, or all.
 func (r *relaying) sendAgain(ctx context.Context, types []string) error {
 	tag, err := r.pool.Exec(ctx, `update bus.outbox set sent_at = null, returned = 0
-		where sent_at > clock_timestamp() - make_interval(secs => $1) and (type = any($2) or $2 is null)`, r.Keep.Seconds(), types)
+		where sent_at is not null and (type = any($1) or $1 is null)`, types)
 	if err != nil {
 		return fmt.Errorf("have events sent again: %w", err)
 	}
@@ -57,15 +58,25 @@ func (r *relaying) hear(ctx context.Context) error {
 
 const purgeAtOnce = 10_000
 
-// purge forgets what was sent, and what was handled, long ago; so much at once that nobody waits for it.
-func (r *relaying) purge(ctx context.Context) error {
+// wake sends at once what would wait longer than anything is told to: the server's clock has gone back since.
+func (r *relaying) wake(ctx context.Context) error {
+	_, err := r.pool.Exec(ctx, `update bus.outbox set due_at = null where returned > 0 and due_at > clock_timestamp() + make_interval(secs => $1)`, longestReturn.Seconds())
+	if err != nil {
+		return fmt.Errorf("events that wait too long: %w", err)
+	}
+	return nil
+}
+
+// purge forgets what was sent, and what was handled, long ago by the server's clock and by the relay's: one of them may be far ahead.
+// It takes so much at once that nobody waits for it.
+func (r *relaying) purge(ctx context.Context, now time.Time) error {
 	_, err := r.pool.Exec(ctx, `delete from bus.outbox where seq in (
-		select seq from bus.outbox where sent_at < clock_timestamp() - make_interval(secs => $1) order by sent_at limit $2)`, r.Keep.Seconds(), purgeAtOnce)
+		select seq from bus.outbox where sent_at < least(clock_timestamp(), $3) - make_interval(secs => $1) order by sent_at limit $2)`, r.Keep.Seconds(), purgeAtOnce, now)
 	if err != nil {
 		return fmt.Errorf("forget what was sent: %w", err)
 	}
 	_, err = r.pool.Exec(ctx, `delete from bus.inbox where ctid = any (array (
-		select ctid from bus.inbox where handled_at < clock_timestamp() - make_interval(secs => $1) order by handled_at limit $2))`, keepHandled.Seconds(), purgeAtOnce)
+		select ctid from bus.inbox where handled_at < least(clock_timestamp(), $3) - make_interval(secs => $1) order by handled_at limit $2))`, keepHandled.Seconds(), purgeAtOnce, now)
 	if err != nil {
 		return fmt.Errorf("forget what was handled: %w", err)
 	}

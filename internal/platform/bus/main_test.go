@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"tenantctl/internal/local"
 	"tenantctl/internal/local/localtest"
 	"tenantctl/internal/platform/bus"
 	"tenantctl/internal/platform/scope"
@@ -56,10 +57,15 @@ type bundle struct {
 
 func setup(t *testing.T, tenants ...tenant.Name) *bundle {
 	t.Helper()
+	return setupOn(t, localtest.Server(t), tenants...)
+}
+
+func setupOn(t *testing.T, server *local.Postgres, tenants ...tenant.Name) *bundle {
+	t.Helper()
 	localtest.Broker(t)
 	own, err := bus.Stream()
 	require.NoError(t, err)
-	f := fleet.New(t, fleet.Options{Streams: []*stream.Stream{shop(t), own}})
+	f := fleet.New(t, fleet.Options{Streams: []*stream.Stream{shop(t), own}, Server: server})
 	f.Provision(t, tenants...)
 	return &bundle{
 		Fleet: f, pools: f.Pools(t, scope.PoolOptions{}), directory: f.Directory(t), namespace: "test-" + strings.ToLower(t.Name()) + f.Prefix,

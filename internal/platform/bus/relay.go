@@ -29,7 +29,7 @@ type RelayOptions struct {
 	Poll time.Duration
 	// Keep is how long what was sent can be sent again; 0 means 24 h.
 	Keep time.Duration
-	// GiveUp is how long a message for which there is no queue is tried; 0 means 15 min. Then it is parked.
+	// GiveUp is how long a message for which there is no queue is tried, as the waits between add up; 0 means 15 min. Then it is parked.
 	GiveUp time.Duration
 	// Paced tells whether a consumer notes in the inbox that it handled a tenant's events of a type. Of those a few are under way at
 	// once, for each of the tenant's services, and the others wait in the outbox; nil: nobody's wait.
@@ -46,6 +46,7 @@ const (
 	keepHandled   = 30 * 24 * time.Hour
 	purgeEvery    = time.Minute
 	askEvery      = time.Second
+	firstReturn   = 100 * time.Millisecond
 	longestReturn = time.Minute
 	relayConns    = 2
 )
@@ -173,7 +174,7 @@ func (r *relaying) round(ctx context.Context) (full bool, err error) {
 	}
 	if now := time.Now(); now.After(r.nextPurge) {
 		r.nextPurge = now.Add(purgeEvery)
-		if err := r.purge(ctx); err != nil {
+		if err := errors.Join(r.wake(ctx), r.purge(ctx, now)); err != nil {
 			return false, err
 		}
 		r.forget()
@@ -250,16 +251,17 @@ func (r *relaying) sendRows(ctx context.Context, tx pgx.Tx, list []row) error {
 	}
 	pause.Point(ctx, pause.BusRelaySent)
 	var sent, returned []int64
+	var waits []float64
 	for i, result := range results {
 		switch {
 		case result == nil:
 			sent = append(sent, list[i].Seq)
 			r.sent(list[i])
-			r.Metrics.sent(r.Instance, list[i].Age)
+			r.Metrics.sent(r.Instance, max(0, list[i].Age))
 			r.Log.InfoContext(sending[i].ctx, "event sent", "id", list[i].ID, "type", list[i].Type, "to", cmp.Or(messages[i].exchange, messages[i].key), "age", list[i].Age) //nolint:contextcheck // the event's, not the batch's
 		case errors.Is(result, ErrReturned):
 			sending[i].span.Fail("no queue")
-			returned = append(returned, list[i].Seq)
+			returned, waits = append(returned, list[i].Seq), append(waits, untilTry(list[i].Returned).Seconds())
 		}
 	}
 	if _, err := tx.Exec(ctx, `update bus.outbox set sent_at = clock_timestamp() where seq = any($1)`, sent); err != nil {
@@ -267,15 +269,28 @@ func (r *relaying) sendRows(ctx context.Context, tx pgx.Tx, list []row) error {
 	}
 	if len(returned) > 0 {
 		r.Log.WarnContext(ctx, "no queue takes some events; they are tried again", "instance", r.Instance, "events", len(returned))
-		_, err := tx.Exec(ctx, `update bus.outbox set returned = returned + 1,
-			due_at = clock_timestamp() + least(power(2, least(returned, 20))::float8 * interval '100 ms', make_interval(secs => $2)) where seq = any($1)`,
-			returned, longestReturn.Seconds())
+		_, err := tx.Exec(ctx, `update bus.outbox as o set returned = o.returned + 1, due_at = clock_timestamp() + make_interval(secs => w.secs)
+			from unnest($1::bigint[], $2::float8[]) as w (seq, secs) where o.seq = w.seq`, returned, waits)
 		if err != nil {
 			return fmt.Errorf("note what has no queue: %w", err)
 		}
 	}
 	pause.Point(ctx, pause.BusRelayMarked)
 	return nil
+}
+
+// untilTry is how long an event waits that was returned so often before, and is again.
+func untilTry(before int) time.Duration {
+	return min(firstReturn<<min(before, 20), longestReturn)
+}
+
+// tried is how long an event has waited that was returned so often. Its age wouldn't tell: that goes by a clock that may have been
+// set meanwhile.
+func tried(returned int) (all time.Duration) {
+	for before := range returned {
+		all += untilTry(before)
+	}
+	return all
 }
 
 // underWay is the trace of an event that is being sent.
@@ -299,7 +314,7 @@ func (r *relaying) outgoing(ctx context.Context, e row) (outgoing, underWay) {
 	switch {
 	case err != nil:
 		reason = err.Error()
-	case e.Returned > 0 && e.Age > r.GiveUp:
+	case e.Returned > 0 && tried(e.Returned) >= r.GiveUp:
 		reason = ErrReturned.Error()
 	default:
 		return outgoing{exchange: n.events(), key: e.Type, message: m}, u
