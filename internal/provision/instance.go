@@ -135,8 +135,8 @@ func (p *Provisioner) instanceSQL(s *seen, me, database string, super, adminMayC
 	if _, there := s.schemas[Ext]; !there {
 		asAdmin = append(asAdmin, "create schema "+Ext, "comment on schema "+Ext+" is "+postgres.Literal(n.markOf(shared)))
 	}
-	if !maySee(s.schemas[Ext], n.everyone()) {
-		asAdmin = append(asAdmin, "grant usage on schema "+Ext+" to "+everyone)
+	if !maySee(s.schemas[Ext], public) {
+		asAdmin = append(asAdmin, "grant usage on schema "+Ext+" to public")
 	}
 	for _, service := range p.shared {
 		asAdmin = append(asAdmin, p.ownerRole(s, n.owner(service.Service))...)
@@ -150,6 +150,10 @@ func (p *Provisioner) instanceSQL(s *seen, me, database string, super, adminMayC
 	}
 	return asMe
 }
+
+// public has what is on the path of every statement of every tenant: where PUBLIC may see a schema, PostgreSQL needn't look for the
+// memberships of each tenant's role anew.
+const public = ""
 
 func maySee(schema schemaSeen, role string) bool {
 	return slices.Contains(schema.Grants, grant{To: role, May: "USAGE"})

@@ -128,6 +128,7 @@ func TestAnInstanceOfOthersIsRefused(t *testing.T) {
 	require.ErrorIs(t, b.p.Prepare(b.ctx), tenant.ErrConflict)
 	b.exec(t, `drop schema ext`)
 	require.NoError(t, b.p.Prepare(b.ctx))
+	require.Equal(t, "true", b.text(t, `select has_schema_privilege('public', 'ext', 'usage')::text`), "it is on every statement's path")
 	other := b.opts
 	other.Control = "another"
 	require.ErrorIs(t, b.open(t, other).Prepare(b.ctx), tenant.ErrConflict, "another control database")

@@ -149,7 +149,7 @@ const (
 	oneSchema   = `create schema everyone;
 		create table everyone.customers (like tenant_t0.customers including all);
 		insert into everyone.customers (code, name) select 'c' || i, 'name ' || i from generate_series(1, 5000) i;
-		alter database "%s" set search_path = everyone; analyze everyone.customers`
+		alter database "%s" set search_path = everyone`
 )
 
 func newScopeStage(b *testing.B) *scopeStage {
@@ -165,6 +165,7 @@ func newScopeStage(b *testing.B) *scopeStage {
 		s.fleet.Exec(b, `insert into tenant_`+string(name)+`.customers (code, name) select 'c' || i, 'name ' || i from generate_series(1, 25) i`)
 	}
 	s.fleet.Exec(b, fmt.Sprintf(oneSchema, s.fleet.Config.Database))
+	s.fleet.Exec(b, `vacuum analyze`)
 	directory := s.fleet.Directory(b)
 	s.tenants = directory.All()
 	require.Len(b, s.tenants, count)
