@@ -141,7 +141,7 @@ func runLint(ctx context.Context, opts *lintOptions) error {
 			return err
 		}
 	}
-	parser := lint.NewParser(f.cacheDir("parser"))
+	parser := lint.NewParser(f.cacheDir("parser-2")) // the first kept a map that takes half a second to read
 	f.onClose(func(ctx context.Context) { _ = parser.Close(ctx) })
 	found, err := lint.Run(ctx, lint.Options{Inputs: inputs, Tenants: tenants, Parser: parser})
 	if err != nil {
