@@ -35,7 +35,8 @@ type identity struct {
 // TestUsersLogInAsBeforeTheMove moves the monolith and logs in with the old passwords and the old refresh tokens.
 func TestUsersLogInAsBeforeTheMove(t *testing.T) {
 	t.Parallel()
-	b := &bundle{t: t, source: localtest.Database(t), target: localtest.Database(t), folder: localtest.Folder(t), prefix: localtest.Prefix(t)}
+	prefix := localtest.Prefix(t) // dropped after the database, when nothing holds on to the roles
+	b := &bundle{t: t, source: localtest.Database(t), target: localtest.Database(t), folder: localtest.Folder(t), prefix: prefix}
 	conn := b.connect(b.source)
 	require.NoError(t, legacy.Create(t.Context(), conn, 7))
 	_, err := conn.Exec(t.Context(), `insert into "Users" ("Login", "PasswordHash", "FullName", "Email", "Role", "LastLogin", "Deleted")

@@ -33,7 +33,8 @@ type bundle struct {
 
 func setup(t *testing.T, source, tenantYAML string) *bundle {
 	t.Helper()
-	b := &bundle{t: t, source: source, target: localtest.Database(t), folder: localtest.Folder(t), prefix: localtest.Prefix(t)}
+	prefix := localtest.Prefix(t) // dropped after the database, when nothing holds on to the roles
+	b := &bundle{t: t, source: source, target: localtest.Database(t), folder: localtest.Folder(t), prefix: prefix}
 	file := fmt.Sprintf("version: 1\ninstances:\n  shared-1: { dsn: \"${SHARED_1_DSN}\", rolePrefix: %s }\nservices:\n  core: { migrations: builtin }\ntenants:\n%s",
 		b.prefix, tenantYAML)
 	require.NoError(t, os.WriteFile(filepath.Join(b.folder, "tenants.yaml"), []byte(file), 0o600))

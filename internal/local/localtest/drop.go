@@ -3,6 +3,7 @@ package localtest
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -62,18 +63,14 @@ func releaseDatabase(t testing.TB, server *local.Postgres, name string) {
 func dropRoles(t testing.TB, server *local.Postgres, prefix string) {
 	t.Helper()
 	dropUntil(t, server, func(conn *pgx.Conn) error {
-		var failed error
-		for _, role := range texts(t, conn, `select rolname from pg_roles where starts_with(rolname, `+postgres.Literal(prefix)+`)`) {
-			failed = errors.Join(failed, tryDropRole(t, server, conn, role))
-		}
-		return failed
+		return tryDropRoles(t, server, conn, texts(t, conn, `select rolname from pg_roles where starts_with(rolname, `+postgres.Literal(prefix)+`)`))
 	})
 }
 
 // dropRole drops a role; where databases still hold objects or grants of it, those go first.
 func dropRole(t testing.TB, server *local.Postgres, role string) {
 	t.Helper()
-	dropUntil(t, server, func(conn *pgx.Conn) error { return tryDropRole(t, server, conn, role) })
+	dropUntil(t, server, func(conn *pgx.Conn) error { return tryDropRoles(t, server, conn, []string{role}) })
 }
 
 // dropTries is how often roles that were granted something, and parallel tests, may be in the way of a drop.
@@ -96,20 +93,40 @@ func dropUntil(t testing.TB, server *local.Postgres, drop func(*pgx.Conn) error)
 	require.NoError(t, err)
 }
 
-func tryDropRole(t testing.TB, server *local.Postgres, conn *pgx.Conn, role string) error {
+func tryDropRoles(t testing.TB, server *local.Postgres, conn *pgx.Conn, roles []string) error {
 	t.Helper()
-	drop := `drop role if exists ` + postgres.Ident(role)
-	_, err := conn.Exec(context.Background(), drop)
-	if err == nil {
-		return nil
+	held, err := dropEach(conn, roles)
+	if len(held) == 0 {
+		return err
 	}
-	dropOwned(t, server, role, texts(t, conn, `select datname from pg_database where datallowconn`))
-	_, err = conn.Exec(context.Background(), drop)
+	dropOwned(t, server, held, texts(t, conn, holders(held)))
+	_, err = dropEach(conn, held)
 	return err
 }
 
-// dropOwned drops what a role owns and was granted. What a parallel test is in the way of stays.
-func dropOwned(t testing.TB, server *local.Postgres, role string, databases []string) {
+// dropEach tells the roles that something holds on to, and why.
+func dropEach(conn *pgx.Conn, roles []string) (held []string, failed error) {
+	for _, role := range roles {
+		if _, err := conn.Exec(context.Background(), `drop role if exists `+postgres.Ident(role)); err != nil {
+			held, failed = append(held, role), errors.Join(failed, err)
+		}
+	}
+	return held, failed
+}
+
+// holders asks for the databases that hold something of the roles; what the whole server holds can be let go in any: postgres. A session
+// in each database there is would cost more than most tests.
+func holders(roles []string) string {
+	names := make([]string, len(roles))
+	for i, role := range roles {
+		names[i] = postgres.Literal(role)
+	}
+	return `select distinct coalesce(d.datname, 'postgres') from pg_shdepend s join pg_roles r on s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid
+		left join pg_database d on d.oid = s.dbid where r.rolname in (` + strings.Join(names, ", ") + `)`
+}
+
+// dropOwned drops what roles own and were granted. What a parallel test is in the way of stays.
+func dropOwned(t testing.TB, server *local.Postgres, roles, databases []string) {
 	t.Helper()
 	ctx := context.Background()
 	for _, database := range databases {
@@ -117,11 +134,14 @@ func dropOwned(t testing.TB, server *local.Postgres, role string, databases []st
 		if err != nil {
 			continue // a parallel test dropped it
 		}
-		_, err = conn.Exec(ctx, `drop owned by `+postgres.Ident(role)+` cascade`)
-		_ = conn.Close(ctx)
-		if err != nil && postgres.Classify(err) == postgres.Terminal {
-			require.NoError(t, err)
+		for _, role := range roles {
+			_, err = conn.Exec(ctx, `drop owned by `+postgres.Ident(role)+` cascade`)
+			if err != nil && postgres.Classify(err) == postgres.Terminal {
+				_ = conn.Close(ctx)
+				require.NoError(t, err)
+			}
 		}
+		_ = conn.Close(ctx)
 	}
 }
 
