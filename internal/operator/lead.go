@@ -20,6 +20,7 @@ const (
 	tick        = time.Second
 	restFactor  = 4 // the leader rests for so many times as long as it looked
 	rescanPause = 200 * time.Millisecond
+	busyPause   = time.Second // at most, while jobs are at work and nothing is new
 )
 
 // lead leads whenever no other replica does, until ctx is over.
@@ -102,6 +103,7 @@ func (o *Operator) reign(ctx context.Context) error {
 	}
 	o.awake()
 	next := time.Now() // of a look that nothing asked for
+	rest := rescanPause
 	for {
 		asked := false
 		select {
@@ -110,6 +112,7 @@ func (o *Operator) reign(ctx context.Context) error {
 		case <-o.wake:
 			asked = true
 		case <-time.After(tick):
+			rest = rescanPause
 		}
 		if taken, err := o.queue.rescue(ctx); err != nil {
 			return err
@@ -133,24 +136,25 @@ func (o *Operator) reign(ctx context.Context) error {
 		if found.twice > 0 { // what was put twice may be at work on what was declared before
 			next = time.Now().Add(tick)
 		}
-		pause(ctx, max(restFactor*took, rescanPause))
+		rest = found.rest(rest)
+		pause(ctx, max(restFactor*took, rest))
 	}
+}
+
+// rest is how long the leader rests after a look. Each thing that jobs do wakes it, and as long as all that is due is in the queue
+// already, it would look in vain, at the cost of those jobs.
+func (s *scanned) rest(before time.Duration) time.Duration {
+	if s.twice > 0 && s.twice == len(s.jobs) {
+		return min(2*before, busyPause)
+	}
+	return rescanPause
 }
 
 // listen wakes the leader when something happens to a tenant.
 func (o *Operator) listen(ctx context.Context) {
-	last := int64(0)
 	for ctx.Err() == nil {
-		if newest, err := o.Records.Events(ctx, 0, registry.EventFilter{Limit: 1, Newest: true}); err == nil && len(newest) > 0 {
-			last = max(last, newest[0].ID)
-		}
-		for event, err := range o.Records.Follow(ctx, last, registry.EventFilter{}) {
-			if err != nil {
-				o.Log.WarnContext(ctx, "follow events", "error", err)
-				break
-			}
-			last = event.ID
-			o.awake()
+		if err := o.Records.Watch(ctx, o.awake); err != nil {
+			o.Log.WarnContext(ctx, "watch events", "error", err)
 		}
 		pause(ctx, tick)
 	}

@@ -267,3 +267,27 @@ func TestALostLeaseWritesNothing(t *testing.T) {
 	require.True(t, errors.Is(err, tenant.ErrLeaseLost), err)
 	require.Equal(t, "1", b.Text(t, "select count(*)::text from pg_auth_members as m join pg_roles as r on r.oid = m.roleid where r.rolname = 'PREFIX_t_a__notes' and m.member <> 'PREFIX_tenantctl_admin'::regrole"))
 }
+
+// Many tenants' tokens are raised at once, also on an instance where nobody raised one before; what stands in one's way is its own
+// affair.
+func TestManyTokensAreRaisedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	each := func(tokens map[tenant.Name]int64) map[tenant.Name]error {
+		var wanted []provision.Leased
+		for name, token := range tokens {
+			wanted = append(wanted, provision.Leased{Spec: b.Spec(name), Fence: provision.Fence{Lease: registry.LeaseName(name), Token: token}})
+		}
+		failed := map[tenant.Name]error{}
+		require.NoError(t, b.Provisioner.ProvisionEach(t.Context(), wanted, func(o provision.Outcome) bool {
+			failed[o.Tenant] = o.Err
+			return true
+		}))
+		return failed
+	}
+	require.Equal(t, map[tenant.Name]error{"a": nil, "b": nil}, each(map[tenant.Name]int64{"a": 7, "b": 7}))
+	require.Equal(t, "1", b.Text(t, "select count(distinct raised_at)::text from tenantctl_instance.lease"))
+	failed := each(map[tenant.Name]int64{"a": 6, "b": 8, "c": 8})
+	require.ErrorIs(t, failed["a"], tenant.ErrLeaseLost)
+	require.NoError(t, errors.Join(failed["b"], failed["c"]))
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantctl/internal/postgres"
@@ -78,23 +79,28 @@ func (p *Provisioner) under(ctx context.Context, t Leased, observed *seen, raise
 	return outcome
 }
 
+// raiseAll raises tokens that nobody stands in the way of.
 func (p *Provisioner) raiseAll(ctx context.Context, tokens []registry.Token) error {
-	return p.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return registry.RaiseTokens(ctx, conn.Conn(), tokens) })
+	return p.raising(ctx, func(conn *pgx.Conn) error { return registry.RaiseTokens(ctx, conn, tokens) })
 }
 
 func (p *Provisioner) raise(ctx context.Context, fence Fence) error {
+	return p.raising(ctx, func(conn *pgx.Conn) error {
+		return registry.RaiseToken(ctx, conn, fence.Lease, fence.Token, registry.RaiseOptions{Wait: raiseWait, Terminate: true})
+	})
+}
+
+// raising makes what tokens are kept in where nobody has raised one on the instance yet.
+func (p *Provisioner) raising(ctx context.Context, raise func(*pgx.Conn) error) error {
 	return p.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
-		raise := func() error {
-			return registry.RaiseToken(ctx, conn.Conn(), fence.Lease, fence.Token, registry.RaiseOptions{Wait: raiseWait, Terminate: true})
-		}
-		err := raise()
+		err := raise(conn.Conn())
 		if postgres.Classify(err) != postgres.NotFound {
 			return err
 		}
-		if err := registry.OpenInstance(ctx, conn.Conn()); err != nil { // nobody has raised one here yet
+		if err := registry.OpenInstance(ctx, conn.Conn()); err != nil {
 			return err
 		}
-		return raise()
+		return raise(conn.Conn())
 	})
 }
 

@@ -203,6 +203,35 @@ func TestFollowOutlivesARestart(t *testing.T) {
 	require.Equal(t, []string{"before", "after"}, seen)
 }
 
+// A watcher is told at its beginning, of each event, of a control database that restarted, and of nothing else.
+func TestWatchIsWoken(t *testing.T) {
+	t.Parallel()
+	server := localtest.NewServer(t, nil, localtest.ServerOptions{})
+	r := openAt(t, localtest.DatabaseAs(t, localtest.DatabaseOptions{Server: server}))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	told, ended := make(chan struct{}, 100), make(chan error, 1)
+	watch := func() { ended <- r.Watch(ctx, func() { told <- struct{}{} }) }
+	go watch()
+	<-told
+	for range 3 {
+		publish(t, r, "a", "new")
+		<-told
+	}
+	tx, err := r.Pool().Begin(ctx)
+	require.NoError(t, err)
+	require.NoError(t, PublishIn(ctx, tx, tenant.Event{Type: "never"}))
+	require.NoError(t, tx.Rollback(ctx))
+	require.Empty(t, told)
+	require.NoError(t, server.Restart(context.Background()))
+	require.Error(t, <-ended)
+	r.Pool().Reset()
+	go watch()
+	<-told
+	cancel()
+	require.NoError(t, <-ended)
+}
+
 // BenchmarkPublish is what a state change costs when several processes make them at once.
 func BenchmarkPublish(b *testing.B) {
 	_, r := setup(b)

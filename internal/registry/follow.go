@@ -13,6 +13,8 @@ import (
 )
 
 const (
+	// watchPing is how often a watcher asks whether its server is still there.
+	watchPing = 10 * time.Second
 	// followPoll is how often a follower looks although nothing woke it: a writer that rolled back wakes nobody.
 	followPoll     = 250 * time.Millisecond
 	followPause    = 500 * time.Millisecond // between attempts to reach a server that is away
@@ -27,6 +29,52 @@ func (r *Registry) Follow(ctx context.Context, after int64, filter EventFilter) 
 		f := &follower{registry: r, filter: filter, after: after, reached: time.Now(), yield: yield}
 		if err := f.run(ctx); err != nil {
 			yield(tenant.Event{}, r.failed(err, "follow events"))
+		}
+	}
+}
+
+// Watch calls changed at its beginning and whenever an event was committed, until ctx is over, which is no error. It is for those who
+// look at the state itself then: it reads no events, which would take of the server what Follow takes.
+func (r *Registry) Watch(ctx context.Context, changed func()) error {
+	conn, err := r.listen(ctx)
+	if err == nil {
+		defer closeSession(ctx, conn)
+	}
+	for err == nil {
+		changed()
+		err = awaitEvent(ctx, conn)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return r.failed(err, "watch events")
+}
+
+// listen opens a session that is told of events.
+func (r *Registry) listen(ctx context.Context) (*pgx.Conn, error) {
+	conn, err := postgres.Connect(ctx, r.dsn, postgres.Options{Application: "events"})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Exec(ctx, `listen tenantctl_event`); err != nil {
+		closeSession(ctx, conn)
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return conn, nil
+}
+
+// awaitEvent waits until the session is told of an event. One that is told nothing asks whether its server is still there.
+func awaitEvent(ctx context.Context, conn *pgx.Conn) error {
+	for {
+		wait, cancel := context.WithTimeout(ctx, watchPing)
+		_, err := conn.WaitForNotification(wait)
+		silent := err != nil && wait.Err() != nil && ctx.Err() == nil
+		cancel()
+		if !silent {
+			return err
+		}
+		if err := conn.Ping(ctx); err != nil {
+			return err
 		}
 	}
 }
@@ -60,14 +108,11 @@ func (f *follower) run(ctx context.Context) error {
 
 // session reads until the reader has enough, which is no error, or something breaks.
 func (f *follower) session(ctx context.Context) error {
-	conn, err := postgres.Connect(ctx, f.registry.dsn, postgres.Options{Application: "events"})
+	conn, err := f.registry.listen(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeSession(ctx, conn)
-	if _, err := conn.Exec(ctx, `listen tenantctl_event`); err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
 	for {
 		enough, err := f.drain(ctx, conn)
 		if err != nil || enough {
