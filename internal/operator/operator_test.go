@@ -188,7 +188,7 @@ func TestAMistakeOfManyWaits(t *testing.T) {
 		return err == nil && g.Held != ""
 	})
 	require.Equal(t, []tenant.Name{"b", "c"}, g.Removals)
-	require.True(t, b.told("operator.change_held"))
+	b.eventually("told", func() bool { return b.told("operator.change_held") }) // after it is held
 	time.Sleep(time.Second) // a look at the fleet
 	b.stands("a=active", "b=active", "c=active", "d=active")
 	_, err := o.Store.Accept(t.Context(), "000000000000", "ann")

@@ -27,8 +27,8 @@ type Leased struct {
 	Fence Fence
 }
 
-// ProvisionEach is ProvisionUnder for several tenants, one after the other: they are looked at together, and all tokens are raised
-// at once. each is told of every outcome, and tells whether to go on. The error is one that concerns all.
+// ProvisionEach is ProvisionUnder for several tenants, one after the other: all tokens are raised at once, and they are recorded and
+// looked at together. each is told of every outcome, and tells whether to go on. The error is one that concerns all.
 func (p *Provisioner) ProvisionEach(ctx context.Context, tenants []Leased, each func(Outcome) bool) error {
 	if err := p.Prepare(ctx); err != nil {
 		return err
@@ -37,14 +37,15 @@ func (p *Provisioner) ProvisionEach(ctx context.Context, tenants []Leased, each 
 	for i, t := range tenants {
 		specs[i], tokens[i] = t.Spec, registry.Token{Lease: t.Fence.Lease, Token: t.Fence.Token}
 	}
-	// What stands in one tenant's way is its own affair: each is raised, or looked at, by itself then.
+	// What stands in one tenant's way is its own affair: each is raised, recorded, or looked at by itself then.
 	raised := p.raiseAll(ctx, tokens) == nil
+	cells := p.recordAll(ctx, specs)
 	observed, err := p.observe(ctx, specs)
 	if err != nil {
 		observed = nil
 	}
 	for _, t := range tenants {
-		if !each(p.under(ctx, t, observed, raised)) {
+		if !each(p.under(ctx, t, observed, together{raised, cells[t.Spec.Name]})) {
 			return nil
 		}
 	}
@@ -57,20 +58,25 @@ func (p *Provisioner) ProvisionUnder(ctx context.Context, spec tenant.Spec, fenc
 		err = fmt.Errorf("provision %s: %w", spec.Name, err)
 		return Outcome{Tenant: spec.Name, Err: err}, err
 	}
-	outcome := p.under(ctx, Leased{spec, fence}, nil, false)
+	outcome := p.under(ctx, Leased{spec, fence}, nil, together{})
 	return outcome, outcome.Err
 }
 
-// under provisions a tenant whose token may have been raised already.
-func (p *Provisioner) under(ctx context.Context, t Leased, observed *seen, raised bool) Outcome {
+// together is what was done for a tenant with others.
+type together struct {
+	raised bool
+	cell   string // in which it was recorded; empty: it wasn't
+}
+
+func (p *Provisioner) under(ctx context.Context, t Leased, observed *seen, done together) Outcome {
 	began := time.Now()
 	outcome := Outcome{Tenant: t.Spec.Name}
 	var err error
-	if !raised {
+	if !done.raised {
 		err = p.raise(ctx, t.Fence)
 	}
 	if err == nil {
-		err = p.bring(ctx, request{spec: t.Spec, fence: &t.Fence}, observed, &outcome)
+		err = p.bring(ctx, request{spec: t.Spec, fence: &t.Fence, cell: done.cell}, observed, &outcome)
 	}
 	if err != nil {
 		outcome.Err = fmt.Errorf("provision %s: %w", t.Spec.Name, err)

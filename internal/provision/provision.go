@@ -133,6 +133,7 @@ type request struct {
 	lift   bool     // the roles of a lift, whatever the spec says
 	beside []string // schemas beside the tenant's own
 	fence  *Fence   // the lease that the caller has; nil: none
+	cell   string   // of a tenant that is recorded already; empty: it is to be recorded
 }
 
 func (p *Provisioner) bring(ctx context.Context, want request, observed *seen, outcome *Outcome) error {

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,8 +17,9 @@ type Records interface {
 	AssignCell(ctx context.Context, instance string, name tenant.Name, capacity int) (string, error)
 	Statuses(ctx context.Context, filter registry.StatusFilter) ([]tenant.Status, error)
 	UpsertTenant(ctx context.Context, spec tenant.Spec, actor string) error
+	Enroll(ctx context.Context, instance string, specs []tenant.Spec, capacity int, actor string) (map[tenant.Name]string, error)
 	SetState(ctx context.Context, name tenant.Name, state tenant.State, actor, reason string) error
-	SetVersions(ctx context.Context, name tenant.Name, versions map[string]tenant.Version, actor string) error
+	SetVersions(ctx context.Context, name tenant.Name, versions map[string]tenant.Version, actor string, events ...tenant.Event) error
 	DeleteTenant(ctx context.Context, name tenant.Name, actor, reason string) error
 	Publish(ctx context.Context, event tenant.Event) error
 }
@@ -25,8 +27,8 @@ type Records interface {
 // record tells the control database of the tenant before anything is made of it, and has its cell assigned and opened.
 func (p *Provisioner) record(ctx context.Context, want request, outcome *Outcome) error {
 	spec := want.spec
-	outcome.Cell = soleCell
-	if p.Records != nil {
+	outcome.Cell = cmp.Or(want.cell, soleCell)
+	if p.Records != nil && want.cell == "" {
 		if err := p.Records.UpsertTenant(ctx, spec, p.Actor); err != nil {
 			return err
 		}
@@ -41,6 +43,18 @@ func (p *Provisioner) record(ctx context.Context, want request, outcome *Outcome
 		services = append([]string{lifted}, services...)
 	}
 	return p.openCell(ctx, outcome.Cell, services)
+}
+
+// recordAll is record for many new tenants, without opening their cells: nil where one of them stands in the way.
+func (p *Provisioner) recordAll(ctx context.Context, specs []tenant.Spec) map[tenant.Name]string {
+	if p.Records == nil {
+		return nil
+	}
+	cells, err := p.Records.Enroll(ctx, p.Instance, specs, p.TenantsPerCell, p.Actor)
+	if err != nil {
+		return nil
+	}
+	return cells
 }
 
 // soleCell is the cell of every tenant where no records are kept.
@@ -61,11 +75,6 @@ func (p *Provisioner) recordDone(ctx context.Context, spec tenant.Spec, fresh bo
 	} else if err := p.recordChange(ctx, spec, versions); err != nil {
 		return err
 	}
-	if len(versions) > 0 {
-		if err := p.Records.SetVersions(ctx, spec.Name, versions, p.Actor); err != nil {
-			return err
-		}
-	}
 	steps := make([]string, len(outcome.Steps))
 	for i, step := range outcome.Steps {
 		steps[i] = step.Describe
@@ -74,7 +83,11 @@ func (p *Provisioner) recordDone(ctx context.Context, spec tenant.Spec, fresh bo
 	if err != nil {
 		return fmt.Errorf("describe steps: %w", err)
 	}
-	return p.note(ctx, tenant.Event{Type: kind, Tenant: spec.Name, Message: message, Data: data})
+	event := tenant.Event{Type: kind, Tenant: spec.Name, Message: message, Data: data, Actor: p.Actor}
+	if len(versions) > 0 {
+		return p.Records.SetVersions(ctx, spec.Name, versions, p.Actor, event)
+	}
+	return p.Records.Publish(ctx, event)
 }
 
 // recordChange reads the versions of a tenant that was there before, and records the state that it has now.

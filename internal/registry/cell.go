@@ -13,6 +13,8 @@ import (
 //go:embed sql/assign_cell.sql
 var assignCellSQL string
 
+const lockCellsSQL = `select pg_advisory_xact_lock(hashtextextended('tenantctl.cell:' || $1, 0))`
+
 // AssignCell gives a tenant a seat in a cell of an instance and returns the cell's name: the emptiest cell that has fewer than
 // capacity tenants, or a new one. A tenant that has a seat keeps it. DeleteTenant frees the seat.
 func (r *Registry) AssignCell(ctx context.Context, instance string, name tenant.Name, capacity int) (string, error) {
@@ -21,7 +23,7 @@ func (r *Registry) AssignCell(ctx context.Context, instance string, name tenant.
 	}
 	// Both statements go out at once, as one transaction; the second sees what was committed while the first waited.
 	batch := &pgx.Batch{}
-	batch.Queue(`select pg_advisory_xact_lock(hashtextextended('tenantctl.cell:' || $1, 0))`, instance)
+	batch.Queue(lockCellsSQL, instance)
 	batch.Queue(assignCellSQL, instance, string(name), capacity)
 	results := r.pool.SendBatch(ctx, batch)
 	defer func() { _ = results.Close() }()

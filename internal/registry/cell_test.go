@@ -67,4 +67,47 @@ func TestCellsFillTheEmptiestGap(t *testing.T) {
 	require.ErrorIs(t, err, tenant.ErrInvalid)
 }
 
+// Many tenants are recorded and seated together, some of them for the second time, by several processes at once.
+func TestManyAreEnrolled(t *testing.T) {
+	t.Parallel()
+	ctx, r := setup(t)
+	specs := func(from, to int) (list []tenant.Spec) {
+		for i := from; i < to; i++ {
+			list = append(list, spec(nth(i)))
+		}
+		return list
+	}
+	var group sync.WaitGroup
+	for i := range 4 {
+		group.Go(func() {
+			own := specs(10*i, 10*i+10)
+			require.NoError(t, r.UpsertTenant(ctx, own[0], actor))
+			cells, err := r.Enroll(ctx, "shared-1", own, 7, actor)
+			require.NoError(t, err)
+			again, err := r.Enroll(ctx, "shared-1", own, 7, actor)
+			require.NoError(t, err)
+			require.Equal(t, cells, again)
+		})
+	}
+	group.Wait()
+	statuses, err := r.Statuses(ctx, StatusFilter{})
+	require.NoError(t, err)
+	taken := map[string]int{}
+	for _, s := range statuses {
+		taken[s.Cell]++
+		require.Equal(t, tenant.RoutePlatform, s.Route)
+	}
+	require.Len(t, taken, 6)
+	require.Len(t, types(t, r), 40) // each was registered once, and nothing changed
+	// One that lives elsewhere, or has another's schema, keeps all of them from being recorded.
+	for _, wrong := range []func(*tenant.Spec){func(s *tenant.Spec) { s.Name = nth(3) }, func(s *tenant.Spec) { s.Schema = "tenant_" + nth(3).Ident() }} {
+		batch := specs(40, 43)
+		wrong(&batch[1])
+		_, err = r.Enroll(ctx, "shared-1", batch, 7, actor)
+		require.Error(t, err)
+		_, err = r.Tenant(ctx, nth(40))
+		require.ErrorIs(t, err, tenant.ErrNotFound)
+	}
+}
+
 func nth(i int) tenant.Name { return tenant.Name(fmt.Sprintf("client-%05d", i)) }

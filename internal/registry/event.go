@@ -34,16 +34,24 @@ func (r *Registry) Publish(ctx context.Context, event tenant.Event) error {
 // PublishIn records an event in the transaction of the change that it tells of. Readers wait for that transaction to end, so it
 // should be a short one. ID and Time are the server's to give.
 func PublishIn(ctx context.Context, db postgres.Querier, event tenant.Event) error {
-	data, err := jsonArg(event.Data)
+	args, err := eventArgs(event)
 	if err != nil {
-		return fmt.Errorf("event %s: %w", event.Type, err)
+		return err
 	}
-	_, err = db.Exec(ctx, `insert into tenantctl.event (type, tenant, actor, message, data) values ($1, $2, $3, $4, $5::jsonb)`,
-		event.Type, string(event.Tenant), event.Actor, text(event.Message), data)
-	if err != nil {
+	if _, err := db.Exec(ctx, tellSQL+` values ($1, $2, $3, $4, $5::jsonb)`, args...); err != nil {
 		return fmt.Errorf("event %s: %w", event.Type, err)
 	}
 	return nil
+}
+
+const tellSQL = `insert into tenantctl.event (type, tenant, actor, message, data)`
+
+func eventArgs(event tenant.Event) ([]any, error) {
+	data, err := jsonArg(event.Data)
+	if err != nil {
+		return nil, fmt.Errorf("event %s: %w", event.Type, err)
+	}
+	return []any{event.Type, string(event.Tenant), event.Actor, text(event.Message), data}, nil
 }
 
 // Events lists events after an id, in order of id. An event appears only when no lower id can appear after it, so that

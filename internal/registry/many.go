@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/tenant"
 )
@@ -26,6 +28,49 @@ func (r *Registry) Unfinished(ctx context.Context, names []tenant.Name) (map[ten
 		return nil, r.failed(err, "read unfinished operations")
 	}
 	return found, nil
+}
+
+// Enroll is UpsertTenant and AssignCell for many tenants of one instance in one transaction, and gives their cells. It expects them
+// to be new, or as declared: where something stands in one's way it fails, and has recorded none.
+func (r *Registry) Enroll(ctx context.Context, instance string, specs []tenant.Spec, capacity int, actor string) (map[tenant.Name]string, error) {
+	batch := &pgx.Batch{}
+	for _, spec := range specs {
+		args, err := upsertArgs(spec, actor)
+		if err != nil {
+			return nil, err
+		}
+		batch.Queue(upsertTenantSQL, args...).QueryRow(func(row pgx.Row) error {
+			var on, schema string
+			changed := 0
+			if err := row.Scan(&on, &schema, &changed); err != nil {
+				return err
+			}
+			if changed == 0 && (on != spec.Instance || schema != spec.Schema) {
+				return fmt.Errorf("tenant %q is recorded otherwise: %w", spec.Name, tenant.ErrConflict)
+			}
+			return nil
+		})
+	}
+	cells := make(map[tenant.Name]string, len(specs))
+	batch.Queue(lockCellsSQL, instance)
+	for _, spec := range specs {
+		batch.Queue(assignCellSQL, instance, string(spec.Name), capacity).QueryRow(func(row pgx.Row) error {
+			var on, cell string
+			if err := row.Scan(&on, &cell); err != nil {
+				return err
+			}
+			if on != instance {
+				return fmt.Errorf("tenant %q has a seat on instance %q: %w", spec.Name, on, tenant.ErrConflict)
+			}
+			cells[spec.Name] = cell
+			return nil
+		})
+	}
+	err := pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error { return tx.SendBatch(ctx, batch).Close() })
+	if err != nil {
+		return nil, r.failed(err, "record %d tenants of instance %q", len(specs), instance)
+	}
+	return cells, nil
 }
 
 // SetVersionsOfMany records where tenants stand in the streams given, and tells of each, in the transaction of the caller.

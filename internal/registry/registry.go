@@ -103,7 +103,11 @@ func (r *Registry) failed(err error, format string, args ...any) error {
 
 // queryRow runs a statement that gives at most one row. No row is tenant.ErrNotFound, attempted says of what.
 func (r *Registry) queryRow(ctx context.Context, sql string, args, into []any, attempted string) error {
-	err := r.pool.QueryRow(ctx, sql, args...).Scan(into...)
+	return r.answer(r.pool.QueryRow(ctx, sql, args...).Scan(into...), attempted)
+}
+
+// answer is what the error of a statement means that was to give a row.
+func (r *Registry) answer(err error, attempted string) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("%s: %w", attempted, tenant.ErrNotFound)
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"tenantctl/internal/postgres"
 	"tenantctl/internal/tenant"
 )
@@ -24,19 +26,10 @@ var (
 // legacy database is declared, else platform. A known one keeps its state and route, and must stay on its instance and in its
 // schema: anything else is tenant.ErrConflict.
 func (r *Registry) UpsertTenant(ctx context.Context, spec tenant.Spec, actor string) error {
-	limits, err := json.Marshal(spec.Limits)
+	args, err := upsertArgs(spec, actor)
 	if err != nil {
-		return fmt.Errorf("limits of tenant %q: %w", spec.Name, err)
+		return err
 	}
-	state := spec.State
-	if state == "" {
-		state = tenant.Active
-	}
-	services := spec.Services
-	if services == nil {
-		services = []string{}
-	}
-	args := []any{string(spec.Name), spec.Instance, spec.Schema, spec.Ring, string(state), services, string(limits), spec.Upstream, spec.Legacy, actor}
 	var instance, schema string
 	changed := 0
 	// Another process may record the same tenant at this moment: then it is found at the second try.
@@ -57,6 +50,22 @@ func (r *Registry) UpsertTenant(ctx context.Context, spec tenant.Spec, actor str
 	return nil
 }
 
+func upsertArgs(spec tenant.Spec, actor string) ([]any, error) {
+	limits, err := json.Marshal(spec.Limits)
+	if err != nil {
+		return nil, fmt.Errorf("limits of tenant %q: %w", spec.Name, err)
+	}
+	state := spec.State
+	if state == "" {
+		state = tenant.Active
+	}
+	services := spec.Services
+	if services == nil {
+		services = []string{}
+	}
+	return []any{string(spec.Name), spec.Instance, spec.Schema, spec.Ring, string(state), services, string(limits), spec.Upstream, spec.Legacy, actor}, nil
+}
+
 const uniqueViolation = "23505"
 
 // SetState records what a tenant now is.
@@ -68,13 +77,14 @@ func (r *Registry) SetState(ctx context.Context, name tenant.Name, state tenant.
 	return r.setTenant(ctx, name, "state", "$2", string(state), actor, text(message))
 }
 
-// SetVersions records where a tenant stands in the streams given; the others keep what they have.
-func (r *Registry) SetVersions(ctx context.Context, name tenant.Name, versions map[string]tenant.Version, actor string) error {
+// SetVersions records where a tenant stands in the streams given; the others keep what they have. Events about it are recorded in
+// the same transaction, after its own.
+func (r *Registry) SetVersions(ctx context.Context, name tenant.Name, versions map[string]tenant.Version, actor string, events ...tenant.Event) error {
 	value, err := json.Marshal(versions)
 	if err != nil {
 		return fmt.Errorf("versions of tenant %q: %w", name, err)
 	}
-	return r.setTenant(ctx, name, "versions", "old.was || coalesce(nullif($2::jsonb, 'null'), '{}')", string(value), actor, "versions "+tenant.VersionsText(versions))
+	return r.setTenant(ctx, name, "versions", "old.was || coalesce(nullif($2::jsonb, 'null'), '{}')", string(value), actor, "versions "+tenant.VersionsText(versions), events...)
 }
 
 // SetLimits records what a tenant may use.
@@ -94,11 +104,25 @@ func (r *Registry) SetSearchPath(ctx context.Context, name tenant.Name, path []s
 	return r.setTenant(ctx, name, "search_path", "$2", path, actor, "search path "+strings.Join(path, ", "))
 }
 
-// setTenant sets one column and tells of it if that changed something. Column and value are SQL.
-func (r *Registry) setTenant(ctx context.Context, name tenant.Name, column, value string, arg any, actor, message string) error {
+// setTenant sets one column and tells of it if that changed something, and then of events. Column and value are SQL. All goes out as
+// one message, which is one transaction.
+func (r *Registry) setTenant(ctx context.Context, name tenant.Name, column, value string, arg any, actor, message string, events ...tenant.Event) error {
 	sql := strings.NewReplacer("{column}", column, "{value}", value).Replace(setTenantSQL)
+	attempted := fmt.Sprintf("set %s of tenant %q", column, name)
 	var found string
-	return r.queryRow(ctx, sql, []any{string(name), arg, actor, message}, []any{&found}, fmt.Sprintf("set %s of tenant %q", column, name))
+	if len(events) == 0 {
+		return r.queryRow(ctx, sql, []any{string(name), arg, actor, message}, []any{&found}, attempted)
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(sql, string(name), arg, actor, message).QueryRow(func(row pgx.Row) error { return row.Scan(&found) })
+	for _, event := range events {
+		args, err := eventArgs(event)
+		if err != nil {
+			return err
+		}
+		batch.Queue(tellSQL+` select $1, $2, $3, $4, $5::jsonb where exists (select from tenantctl.tenant where name = $6)`, append(args, string(name))...)
+	}
+	return r.answer(r.pool.SendBatch(ctx, batch).Close(), attempted)
 }
 
 // DeleteTenant forgets a tenant, its seat, route and overrides, and ends what operations it left, but for those of kind

@@ -131,7 +131,23 @@ func TestUnknownTenant(t *testing.T) {
 		require.ErrorIs(t, err, tenant.ErrNotFound)
 		require.ErrorContains(t, err, `tenant "client-x"`)
 	}
+	err := r.SetVersions(ctx, "client-x", nil, actor, tenant.Event{Type: "tenant.provisioned", Tenant: "client-x"})
+	require.ErrorIs(t, err, tenant.ErrNotFound)
 	require.Empty(t, types(t, r))
+}
+
+// What is told with a change comes right after it.
+func TestVersionsAreToldWithTheirEvents(t *testing.T) {
+	t.Parallel()
+	ctx, r := setup(t)
+	require.NoError(t, r.UpsertTenant(ctx, spec("client-x"), actor))
+	made := tenant.Event{Type: "tenant.provisioned", Tenant: "client-x", Actor: actor, Message: "made", Data: json.RawMessage(`{"steps": ["schema"]}`)}
+	require.NoError(t, r.SetVersions(ctx, "client-x", map[string]tenant.Version{"core": {Number: 12}}, actor, made))
+	require.Equal(t, []string{"tenant.registered", "tenant.versions_changed", "tenant.provisioned"}, types(t, r))
+	all, err := r.Events(ctx, 0, EventFilter{Types: []string{"tenant.provisioned"}})
+	require.NoError(t, err)
+	require.JSONEq(t, string(made.Data), string(all[0].Data))
+	require.Equal(t, made.Message, all[0].Message)
 }
 
 // The schema itself refuses what no version of the program may write.
