@@ -172,13 +172,17 @@ func (f Fence) patiently(ctx context.Context, conn *pgx.Conn, change func(contex
 	}
 }
 
+// quiet keeps the client's event triggers out of a transaction, where the administrator may: one that forbids DDL would refuse the fence, one
+// that logs it would write into the client's tables. The fence's own triggers are always on.
+const quiet = `do $$ begin set local session_replication_role = replica; exception when insufficient_privilege then null; end $$`
+
 func inTransaction(ctx context.Context, conn *pgx.Conn, change func(context.Context, pgx.Tx) error) error {
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if _, err := tx.Exec(ctx, "set local lock_timeout = '"+fenceLockTimeout+"'"); err != nil {
+	if err := postgres.Script(ctx, tx, "set local lock_timeout = '"+fenceLockTimeout+"';"+quiet); err != nil {
 		return fmt.Errorf("set lock_timeout: %w", err)
 	}
 	if err := change(ctx, tx); err != nil {

@@ -185,3 +185,24 @@ func text(t *testing.T, conn *pgx.Conn, sql string) (found string) {
 	require.NoError(t, conn.QueryRow(t.Context(), sql).Scan(&found))
 	return found
 }
+
+// A client's event triggers neither forbid the fence nor write down what it makes.
+func TestEventTriggersStayQuiet(t *testing.T) {
+	t.Parallel()
+	dsn := localtest.Database(t)
+	require.NoError(t, postgres.Script(t.Context(), client(t, dsn), `create table plain (id int); create table ddl_log (tag text);
+		create function forbid() returns event_trigger language plpgsql as $$ begin raise exception '% needs a ticket', tg_tag; end $$;
+		create function note() returns event_trigger language plpgsql as $$ begin insert into ddl_log values (tg_tag); end $$;
+		create event trigger note on ddl_command_end execute function note();
+		create event trigger note_drops on sql_drop execute function note();
+		create event trigger forbid on ddl_command_start when tag in ('CREATE SCHEMA', 'CREATE TRIGGER', 'DROP SCHEMA') execute function forbid()`))
+	_, err := fence(dsn).Set(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, fence(dsn).Release(t.Context()))
+	var noted int
+	after := client(t, dsn)
+	require.NoError(t, after.QueryRow(t.Context(), "select count(*) from ddl_log").Scan(&noted))
+	require.Zero(t, noted)
+	_, err = after.Exec(t.Context(), "create schema s")
+	require.ErrorContains(t, err, "needs a ticket", "the client's own DDL is still forbidden")
+}

@@ -162,16 +162,19 @@ var adminKinds = map[string]bool{ //nolint:gochecknoglobals // a constant set
 	"OPERATOR CLASS": true, "OPERATOR FAMILY": true, "TEXT SEARCH PARSER": true, "TEXT SEARCH TEMPLATE": true,
 }
 
+// adminWords say within definitions of a kind that only superusers may make these; whoever else has the word in them comes to no harm, since
+// inspect refuses them all where the administrator is no superuser.
+var adminWords = map[string][]string{ //nolint:gochecknoglobals // a constant set
+	"FUNCTION": {"leakproof", "support"}, "AGGREGATE": {"internal"}, "CAST": {"without"},
+}
+
 // adminOnly tells definitions that only a superuser may run.
 func adminOnly(s Statement) bool {
 	if adminKinds[s.Kind] {
 		return true
 	}
-	if s.Kind != "FUNCTION" || !strings.Contains(s.SQL, "LEAKPROOF") {
-		return false
-	}
 	for token := range lexer.Tokens(s.SQL) {
-		if token.Is("leakproof") {
+		if slices.ContainsFunc(adminWords[s.Kind], token.Is) {
 			return true
 		}
 	}
@@ -184,7 +187,10 @@ func (l *Loader) as(s Statement) string {
 	if l.Role == "" {
 		return settings + "reset role; " + s.SQL
 	}
-	if adminOnly(s) {
+	switch {
+	case adminOnly(s) && s.Schema == "": // a cast, which nobody owns
+		return settings + "reset role; " + s.SQL
+	case adminOnly(s):
 		return settings + "reset role; " + s.SQL + ";\n" + l.handOver(s.Schema)
 	}
 	return settings + "set local role " + postgres.Ident(l.Role) + ";\n" + s.SQL + ";\nreset role"

@@ -54,7 +54,7 @@ func codeVerdicts() map[string]verdict {
 		"leakproof":          {severity: Refusal, superuser: true, message: "is LEAKPROOF, which only a superuser may say", hint: "ALTER FUNCTION ... NOT LEAKPROOF, or give the tenant's instance the DSN of a superuser"},
 		"support-function":   {severity: Refusal, superuser: true, message: "has a planner support function, which only a superuser may set", hint: asSuperuser},
 		"internal-aggregate": {severity: Refusal, superuser: true, message: "keeps its state in type internal, which only a superuser may make", hint: asSuperuser},
-		"function-setting":   {severity: Refusal, superuser: true, message: "sets %s, which only a superuser may set", hint: "ALTER FUNCTION ... RESET it, or give the tenant's instance the DSN of a superuser"},
+		"function-setting":   {severity: Refusal, message: "sets %s, which only a superuser may set: each call by the tenant's role would fail", hint: "ALTER FUNCTION ... RESET it"},
 		"binary-cast":        {severity: Refusal, superuser: true, message: "is WITHOUT FUNCTION, which only a superuser may make", hint: asSuperuser},
 		"language":           {severity: Refusal, message: "isn't an extension's, and a language belongs to the whole database", hint: "drop it, and install it as an extension"},
 		"transform":          {severity: Refusal, message: "belongs to the whole database: it would change every tenant's functions", hint: "drop it"},
@@ -83,7 +83,7 @@ func (c *checker) objects(ctx context.Context) error {
 func anyMoveVerdicts() map[string]verdict {
 	return map[string]verdict{
 		"subscription-enabled": {severity: Refusal, message: "writes into the legacy database, also behind a fence: its rows would be lost", hint: "ALTER SUBSCRIPTION ... DISABLE before the move"},
-		"event-trigger":        {severity: Warning, message: "fires on %s, also when writes are stopped; it stays behind, since it would fire for every tenant", hint: "see that it lets a schema and triggers be created"},
+		"event-trigger":        {severity: Warning, message: "fires on %s, also where writes are stopped and allowed again; it stays behind, since it would fire for every tenant", hint: "see that it lets a schema and triggers be made and dropped"},
 		"publication":          {severity: Note, message: "stays behind: whoever subscribes to it gets nothing after the move", hint: ""},
 		"subscription":         {severity: Note, message: "is disabled and stays behind", hint: ""},
 		"foreign-server":       {severity: Warning, message: "stays behind, since every tenant could use it", hint: "look for code that reaches other servers through it"},

@@ -20,7 +20,9 @@ with space as (
     join space on space.oid = d.dictnamespace
     where d.dictinitoption ~* '\m(dictfile|afffile|synonyms|rules|stopwords)\M'
     union all
+    -- those that a superuser's fence doesn't keep quiet
     select 'event-trigger', 'pg_event_trigger'::regclass, oid, evtevent::text from pg_event_trigger
+    where evtenabled in ('A', 'R') or (evtenabled = 'O' and current_setting('is_superuser') = 'off')
     union all
     select 'publication', 'pg_publication'::regclass, oid, '' from pg_publication
     union all
