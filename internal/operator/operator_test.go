@@ -189,7 +189,7 @@ func TestAMistakeOfManyWaits(t *testing.T) {
 	})
 	require.Equal(t, []tenant.Name{"b", "c"}, g.Removals)
 	b.eventually("told", func() bool { return b.told("operator.change_held") }) // after it is held
-	time.Sleep(time.Second) // a look at the fleet
+	time.Sleep(time.Second)                                                     // a look at the fleet
 	b.stands("a=active", "b=active", "c=active", "d=active")
 	_, err := o.Store.Accept(t.Context(), "000000000000", "ann")
 	require.ErrorIs(t, err, tenant.ErrConflict)

@@ -34,10 +34,14 @@ func (o *Operator) view(ctx context.Context, l *loaded) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.targets, err = v.Targets(ctx); err != nil {
+		return nil, err
+	}
 	return v, o.fill(ctx, v)
 }
 
-// viewOf is the view of some tenants; its fleet are those that are declared.
+// viewOf is the view of some tenants; its fleet are those that are declared. It has no targets, for which
+// all migrations are read.
 func (o *Operator) viewOf(ctx context.Context, l *loaded, names ...tenant.Name) (*view, error) {
 	v := &view{loaded: l, paused: map[tenant.Name]bool{}}
 	statuses, err := o.Records.Statuses(ctx, registry.StatusFilter{Names: names})
@@ -70,8 +74,7 @@ func (o *Operator) fill(ctx context.Context, v *view, names ...tenant.Name) (err
 		}
 	}
 	v.now = o.Clock.Now()
-	v.targets, err = v.Targets(ctx)
-	return err
+	return nil
 }
 
 // digest tells one declaration of what a task is about from another.

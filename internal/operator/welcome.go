@@ -1,10 +1,12 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/fnv"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -52,12 +54,14 @@ func welcome(instance string, names []tenant.Name) (jobs []errand) {
 		}
 		return jobs
 	}
-	taken := [shares]bool{}
+	sizes := map[uint32]int{}
 	for _, name := range names {
-		if s := shareOf(name); !taken[s] {
-			taken[s] = true
-			jobs = append(jobs, share{instance, s})
-		}
+		sizes[shareOf(name)]++
+	}
+	// The largest go first, so that the workers come to an end at about the same time.
+	order := slices.SortedFunc(maps.Keys(sizes), func(a, b uint32) int { return cmp.Or(cmp.Compare(sizes[b], sizes[a]), cmp.Compare(a, b)) })
+	for _, s := range order {
+		jobs = append(jobs, share{instance, s})
 	}
 	return jobs
 }

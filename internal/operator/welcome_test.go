@@ -57,6 +57,26 @@ func TestManyNewTenants(t *testing.T) {
 	require.Equal(t, many, b.count("tenant.provisioned"), "each was made once")
 }
 
+// Many new tenants are divided among few jobs, each tenant belongs to one of them, and the largest come first.
+func TestNewTenantsAreDivided(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []errand{job{TaskTenant, "a"}, job{TaskTenant, "b"}}, welcome("i", []tenant.Name{"a", "b"}))
+	names := make([]tenant.Name, 500)
+	sizes := map[errand]int{}
+	for i := range names {
+		names[i] = tenant.Name(fmt.Sprintf("t-%d", i))
+		sizes[share{"i", shareOf(names[i])}]++
+	}
+	jobs := welcome("i", names)
+	require.Len(t, jobs, shares)
+	total := 0
+	for i, j := range jobs {
+		total += sizes[j]
+		require.True(t, i == 0 || sizes[j] <= sizes[jobs[i-1]])
+	}
+	require.Equal(t, len(names), total)
+}
+
 // Whoever dies in the middle of making a tenant leaves it recorded and not made. It is made, although its record looks right.
 func TestATenantThatIsOnlyRecordedIsMade(t *testing.T) {
 	t.Parallel()

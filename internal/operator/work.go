@@ -31,6 +31,9 @@ func (o *Operator) work(ctx context.Context, j job) error {
 		return err
 	}
 	v, err := o.viewOf(ctx, l, j.Tenant)
+	if err == nil && j.Task == TaskRollout {
+		v.targets, err = v.Targets(ctx)
+	}
 	if err != nil {
 		return err
 	}
