@@ -2,12 +2,14 @@ package jobs_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"tenantctl/internal/local/localtest"
 	"tenantctl/internal/platform/jobs"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/tenant"
@@ -63,4 +65,50 @@ func TestAProcessWithAWrongClock(t *testing.T) {
 		done, twice := b.effects(t, name)
 		require.Equal(t, []int{each + 1 - i, 0}, []int{done, twice}, "%s, of which a has one by its schedule", name)
 	}
+}
+
+// The server's clock goes an hour ahead, and two hours back, while a worker does one job, another waits after a failure, and a third was
+// that of a worker that died. The first is nobody else's, and the others don't wait for that hour.
+func TestTheServersClockIsSet(t *testing.T) {
+	t.Parallel()
+	server, clock := localtest.NewClockedServer(t, nil, 0)
+	b := setupOn(t, server, "a")
+	begun, finish := make(chan struct{}), make(chan struct{})
+	first := effect("slow")
+	slow := jobs.Kind{Name: "slow", Length: jobs.Short, Do: func(ctx context.Context, task *jobs.Task) error {
+		close(begun)
+		select {
+		case <-finish:
+		case <-ctx.Done():
+		}
+		return first.Do(ctx, task)
+	}}
+	second := effect("fails")
+	fails := jobs.Kind{Name: "fails", Length: jobs.Short, Do: func(ctx context.Context, task *jobs.Task) error {
+		if task.Failures == 0 {
+			return errors.New("once")
+		}
+		return second.Do(ctx, task)
+	}}
+	brief := func(o *jobs.Options) { o.Lease = 2 * time.Second }
+	b.worker(t, brief, slow)
+	b.worker(t, brief)
+	id := b.submit(t, "a", 1, jobs.Request{Kind: "slow"})[0]
+	<-begun
+	clock.Set(time.Hour)
+	dead := b.submit(t, "a", 1, jobs.Request{Kind: "dead"})[0]
+	b.Exec(t, `update jobs.job set state = 'running', attempt = 1, worker = 'dead', leased_to = clock_timestamp() + interval '2 s' where id = '`+dead+`'`)
+	again := b.submit(t, "a", 1, jobs.Request{Kind: "fails"})[0]
+	stop := b.worker(t, func(o *jobs.Options) { brief(o); o.Pause = time.Minute }, fails)
+	b.becomes(t, "a", again, jobs.Scheduled)
+	stop()
+	clock.Set(-time.Hour)
+	b.worker(t, func(o *jobs.Options) { brief(o); o.Pause = time.Minute }, effect("dead"), fails)
+	b.becomes(t, "a", dead, jobs.Done)
+	b.becomes(t, "a", again, jobs.Done)
+	close(finish)
+	b.becomes(t, "a", id, jobs.Done)
+	require.Equal(t, "1 0", b.Text(t, `select attempt || ' ' || failures from jobs.job where id = '`+id+`'`))
+	done, twice := b.effects(t, "a")
+	require.Equal(t, []int{3, 0}, []int{done, twice})
 }

@@ -196,8 +196,8 @@ func TestALostLeaseIsLost(t *testing.T) {
 	}}
 	b.worker(t, nil, late)
 	<-begun
-	b.Exec(t, `update jobs.job set leased_to = now() - interval '1 second'`)
-	b.worker(t, nil, late)
+	b.Exec(t, `update jobs.job set worker = 'another'`) // who doesn't renew it
+	b.worker(t, func(o *jobs.Options) { o.Lease = time.Second }, late)
 	b.becomes(t, "a", id, jobs.Done)
 	close(taken)
 	require.ErrorIs(t, <-over, jobs.ErrLost)

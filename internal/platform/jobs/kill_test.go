@@ -91,7 +91,7 @@ func TestKilledAtEveryPausePoint(t *testing.T) {
 			var died *exec.ExitError
 			require.ErrorAs(t, killed.Run(), &died)
 			require.Equal(t, syscall.SIGKILL, died.Sys().(syscall.WaitStatus).Signal())
-			b.worker(t, nil, inParts())
+			b.worker(t, func(o *jobs.Options) { o.Lease = time.Second }, inParts())
 			for _, id := range ids {
 				b.becomes(t, "a", id, jobs.Done)
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tenantctl/internal/local"
 	"tenantctl/internal/local/localtest"
 	"tenantctl/internal/platform/jobs"
 	"tenantctl/internal/platform/scope"
@@ -86,9 +87,14 @@ func shop(t testing.TB) *stream.Stream {
 
 func setup(t *testing.T, names ...tenant.Name) *bundle {
 	t.Helper()
+	return setupOn(t, localtest.Server(t), names...)
+}
+
+func setupOn(t *testing.T, server *local.Postgres, names ...tenant.Name) *bundle {
+	t.Helper()
 	own, err := jobs.Stream()
 	require.NoError(t, err)
-	f := fleet.New(t, fleet.Options{Streams: []*stream.Stream{shop(t), own}})
+	f := fleet.New(t, fleet.Options{Streams: []*stream.Stream{shop(t), own}, Server: server})
 	f.Provision(t, names...)
 	known := &tenants{directory: f.Directory(t), limits: map[tenant.Name]tenant.Limits{}, states: map[tenant.Name]tenant.State{}}
 	for _, name := range names {

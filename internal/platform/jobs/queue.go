@@ -39,6 +39,12 @@ var mineSQL string
 //go:embed sql/expire.sql
 var expireSQL string
 
+//go:embed sql/leases.sql
+var leasesSQL string
+
+//go:embed sql/wake.sql
+var wakeSQL string
+
 //go:embed sql/due.sql
 var dueSQL string
 
@@ -63,6 +69,9 @@ type queue struct {
 	name   string
 	worker string
 	lease  time.Duration
+
+	leases leases    // everybody's, as of the last look
+	woken  time.Time // when it was looked for what waits too long
 }
 
 // claimed is a job that is this worker's for now.
@@ -123,16 +132,35 @@ func (q *queue) waiting(ctx context.Context) (some bool, err error) {
 }
 
 // tidy brings in what is due, what was lost and what was passed over, and removes what ended long ago.
-func (q *queue) tidy(ctx context.Context, attempts int, keep time.Duration) error {
-	return q.locked(ctx, func(b *pgx.Batch) {
+func (q *queue) tidy(ctx context.Context, o Options) error {
+	now := time.Now()
+	ids, attempts, untils := q.leases.over(now, q.lease)
+	wake := now.Sub(q.woken) >= wakeEvery
+	var list []lease
+	err := q.locked(ctx, func(b *pgx.Batch) {
 		b.Queue("insert into jobs.line (queue) values ($1) on conflict do nothing", q.name)
-		b.Queue(expireSQL, q.name, attempts)
+		b.Queue(expireSQL, q.name, o.Attempts, ids, attempts, untils)
+		b.Queue(leasesSQL, q.name).Query(func(rows pgx.Rows) (err error) {
+			list, err = readLeases(rows)
+			return err
+		})
+		if wake {
+			b.Queue(wakeSQL, q.name, o.Pause.Seconds(), longestPause.Seconds())
+		}
 		b.Queue(dueSQL, q.name)
 		b.Queue(closeSQL, q.name)
 		b.Queue(admit(backlogOf(rolesWaitingSQL)), q.name, inLine)
-		b.Queue(purgeSQL, keep.Seconds())
+		b.Queue(purgeSQL, o.Keep.Seconds(), now)
 		b.Queue(forgetSQL, q.name)
 	})
+	if err != nil {
+		return err
+	}
+	q.leases = q.leases.seen(now, list)
+	if wake {
+		q.woken = now
+	}
+	return nil
 }
 
 func admit(fresh string) string { return strings.Replace(admitSQL, "{fresh}", fresh, 1) }

@@ -63,6 +63,7 @@ const (
 	defaultKeep     = 7 * 24 * time.Hour
 	defaultTimeout  = time.Hour
 	tidyEvery       = time.Second
+	wakeEvery       = time.Minute
 	// drainTimeout is how long jobs may still run when the worker is told to end; then they go back to the queue.
 	drainTimeout  = 10 * time.Second
 	finishTimeout = 5 * time.Second
@@ -339,7 +340,7 @@ func (w *Worker) drain(stop context.CancelCauseFunc) {
 
 // tidy does what comes up every second. What fails is done the next time.
 func (w *Worker) tidy(ctx context.Context) {
-	err := errors.Join(w.queue.setShares(ctx, w.shares()), w.queue.tidy(ctx, w.Attempts, w.Keep), w.queue.schedule(ctx))
+	err := errors.Join(w.queue.setShares(ctx, w.shares()), w.queue.tidy(ctx, w.Options), w.queue.schedule(ctx))
 	if err != nil && ctx.Err() == nil {
 		w.Log.WarnContext(ctx, "tidy the queue", "queue", w.Queue, "instance", w.Instance, "error", err)
 	}
