@@ -108,6 +108,10 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 	if err != nil {
 		return err
 	}
+	file, err := f.Config()
+	if err != nil {
+		return err
+	}
 	records, err := f.Registry(ctx)
 	if err != nil {
 		return err
@@ -122,11 +126,7 @@ func runOperator(ctx context.Context, opts *operatorOptions) error {
 	if err != nil {
 		return err
 	}
-	var collector config.Platform
-	if file, err := f.Config(); err == nil { // a file that can't be read yet is the operator's to tell
-		collector = file.Platform()
-	}
-	collected, err := f.collect(ctx, collector, log)
+	collected, err := f.collect(ctx, file.Platform(), log)
 	if err != nil {
 		return err
 	}

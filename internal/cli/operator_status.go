@@ -63,6 +63,9 @@ func (f *Factory) operatorStore(ctx context.Context) (*operator.Store, *registry
 		return nil, nil, tenant.WithHint(err, "mend it, or name a file that can be read by -f; operators go on with the one before (`tenantctl status --server URL` asks one of them)")
 	}
 	records, err := f.ExistingRegistry(ctx)
+	if errors.Is(err, registry.ErrNotSetUp) {
+		err = operator.NoneRan()
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -137,6 +137,9 @@ const duplicateDatabase = "42P04"
 
 // Registry opens tenantctl's own records, making or upgrading their schema.
 func (f *Factory) Registry(ctx context.Context) (*registry.Registry, error) {
+	if _, err := f.Config(); err != nil {
+		return nil, err
+	}
 	return f.servers.open(ctx, registry.Open)
 }
 

@@ -31,9 +31,14 @@ func ReadStore(ctx context.Context, pool *pgxpool.Pool) (*Store, error) {
 		return nil, err
 	}
 	if !there {
-		return nil, tenant.WithHint(fmt.Errorf("no operator has run yet: %w", tenant.ErrNotFound), "`tenantctl operator` starts one")
+		return nil, NoneRan()
 	}
 	return &Store{pool: pool}, nil
+}
+
+// NoneRan is the error of asking after operators where none has ever run.
+func NoneRan() error {
+	return tenant.WithHint(fmt.Errorf("no operator has run yet: %w", tenant.ErrNotFound), "`tenantctl operator` starts one")
 }
 
 // StateOf reads how operators stand.
