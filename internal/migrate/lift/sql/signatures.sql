@@ -1,11 +1,12 @@
 -- The overloads of every function of which one takes an object by its name (regclass, regconfig, regdictionary ...): how many arguments at
--- least and at most, and which of them are names.
-with takes as (
-	select p.oid, p.proname, p.pronargs - p.pronargdefaults as least, p.pronargs as most,
-	    array(select t.typname like 'reg%' and t.typname <> 'regrole' from unnest(p.proargtypes) with ordinality a (type, at) join pg_type t on t.oid = a.type order by a.at) as named
-	from pg_proc p
-	where p.prokind in ('f', 'p')
+-- least and at most, and which of them are names. The few are found before what each of their arguments is.
+with names as materialized (
+	select array(select oid from pg_type where typname like 'reg%' and typname <> 'regrole') as types
+), takes as materialized (
+	select distinct p.proname from pg_proc p, names where p.prokind in ('f', 'p') and p.proargtypes::oid[] && names.types
 )
-select proname, least, most, named from takes
-where most > 0 and proname in (select proname from takes where true = any (named))
-order by oid
+select p.proname, p.pronargs - p.pronargdefaults as least, p.pronargs as most,
+    array(select a.type = any (names.types) from unnest(p.proargtypes) with ordinality a (type, at) order by a.at) as named
+from takes join pg_proc p using (proname), names
+where p.pronargs > 0 and p.prokind in ('f', 'p')
+order by p.oid
