@@ -35,7 +35,11 @@ type works struct {
 	unanswered   int      // statements that were asked for, and may be there
 }
 
-const anna = "anna@example.com"
+// Anna has a mail of each order at once, and Berta one a day of all that came.
+const (
+	anna  = "anna@example.com"
+	berta = "berta@example.com"
+)
 
 // The kinds of faults.
 const (
@@ -60,9 +64,16 @@ tenants: { acme: {} }
 	w.tenantctl(password, "user", "add", "acme", "admin", "--role", "admin", "--password-stdin")
 	w.tokens["acme"] = w.login("acme")
 	w.create("acme", "/v1/customers", `{"code":"c","name":"c"}`, "code")
-	got := w.send(request{method: "PUT", path: "/v1/notifications/preferences", host: host("acme"), token: w.tokens["acme"], body: `{"mail":"immediate","address":"` + anna + `"}`})
-	require.Equal(t, http.StatusOK, got.status, got.body)
+	w.tenantctl(password, "user", "add", "acme", "berta", "--password-stdin")
+	w.prefers(w.tokens["acme"], "immediate", anna)
+	w.prefers(w.loginAs("acme", "berta"), "digest", berta)
 	return w
+}
+
+func (w *works) prefers(token, mail, address string) {
+	w.t.Helper()
+	got := w.send(request{method: "PUT", path: "/v1/notifications/preferences", host: host("acme"), token: token, body: `{"mail":"` + mail + `","address":"` + address + `"}`})
+	require.Equal(w.t, http.StatusOK, got.status, got.body)
 }
 
 // people write until it is over. What isn't answered may have happened or not: the tables tell.
@@ -152,14 +163,17 @@ func (w *works) end() {
 func (w *works) settle() {
 	w.t.Helper()
 	require.Eventually(w.t, func() bool {
-		return w.text(`select (select count(*) from bus.outbox where sent_at is null) || ' ' || (select count(*) from tenant_acme.notification_mails where sent_at is null)
+		return w.text(`select (select count(*) from bus.outbox where sent_at is null and type <> 'digest.due') || ' ' || (select count(*) from tenant_acme.notification_mails where sent_at is null)
 			|| ' ' || (select count(*) from jobs.job where state not in ('done', 'failed', 'canceled'))
-			|| ' ' || (select count(*) from tenant_acme.orders) - (select count(*) from tenant_acme.notifications)`) == "0 0 0 0"
+			|| ' ' || 2 * (select count(*) from tenant_acme.orders) - (select count(*) from tenant_acme.notifications)`) == "0 0 0 0"
 	}, 2*time.Minute, 50*time.Millisecond, "something is lost, or doubled")
 	orders := w.text(`select count(*)::text from tenant_acme.orders`)
 	told := `from tenant_acme.orders o join tenant_acme.notifications n on n.subject = 'Order ' || o.id || ' was placed'`
-	require.Equal(w.t, orders+" "+orders, w.text(`select count(*) || ' ' || count(distinct o.id) `+told), "each order is told of once")
-	require.Equal(w.t, orders+" "+orders, w.text(`select count(*) || ' ' || count(distinct subject) from tenant_acme.notification_mails`))
+	for _, address := range []string{anna, berta} {
+		require.Equal(w.t, orders+" "+orders, w.text(`select count(*) || ' ' || count(distinct o.id) `+told+` join tenant_acme.notification_preferences p using (user_id)
+			where p.address = '`+address+`'`), "%s is told of each order once", address)
+	}
+	require.Equal(w.t, orders+" "+orders, w.text(`select count(*) || ' ' || count(distinct subject) from tenant_acme.notification_mails where address = '`+anna+`'`))
 	mails, repeated := w.office.Received(anna), 0
 	for _, times := range mails {
 		repeated += times - 1

@@ -194,7 +194,12 @@ func host(tenant string) string { return tenant + ".localhost" }
 
 func (s *stage) login(tenant string) string {
 	s.t.Helper()
-	got := s.send(request{method: "POST", path: "/v1/auth/login", host: host(tenant), body: `{"login":"admin","password":"` + password + `"}`})
+	return s.loginAs(tenant, "admin")
+}
+
+func (s *stage) loginAs(tenant, user string) string {
+	s.t.Helper()
+	got := s.send(request{method: "POST", path: "/v1/auth/login", host: host(tenant), body: `{"login":"` + user + `","password":"` + password + `"}`})
 	require.Equal(s.t, http.StatusOK, got.status, got.body)
 	var tokens struct{ AccessToken string }
 	require.NoError(s.t, json.Unmarshal([]byte(got.body), &tokens))

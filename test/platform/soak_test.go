@@ -30,3 +30,23 @@ func TestSoakEachCauseHasItsEffectOnce(t *testing.T) {
 	stopped()
 	w.settle()
 }
+
+// The same while the server's clock steps, for longer, and PostgreSQL is killed, too.
+func TestSoakEachCauseHasItsEffectOnceWhileTheClockSteps(t *testing.T) {
+	server, clock := localtest.NewClockedServer(t, map[string]string{"synchronous_commit": "on"}, -time.Hour)
+	w := newWorks(t, server)
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := w.people(ctx)
+	for range 3 {
+		w.steps(clock, 20*time.Second, withMail)
+		require.NoError(t, server.Kill(t.Context()))
+		clock.Set(-time.Hour)
+		require.NoError(t, server.Start(t.Context()))
+		w.steps(clock, 10*time.Second, withMail)
+	}
+	clock.Set(-time.Hour)
+	stop()
+	stopped()
+	w.settle()
+	w.morning(clock)
+}
