@@ -14,6 +14,8 @@ var (
 	namesSQL string
 	//go:embed sql/signatures.sql
 	signaturesSQL string
+	//go:embed sql/columns.sql
+	columnsSQL string
 )
 
 // names is what can be named with a schema in a database, and whose it is.
@@ -22,6 +24,8 @@ type names struct {
 	objects map[qualified]owners
 	// signatures are of the functions that take objects by their names, PostgreSQL's own among them.
 	signatures map[string][]signature
+	// columns are of the tables and views that keep the identity of objects, by the table's name in whichever schema.
+	columns map[string][]columns
 }
 
 // signature is one overload of a function: it takes from least to most arguments, and those are named that have a type such as regclass.
@@ -82,7 +86,7 @@ func (n *names) holdsExtension(schema string) bool {
 
 // readNames lists every nameable object outside the system's schemas.
 func readNames(ctx context.Context, db postgres.Querier) (*names, error) {
-	found := &names{schemas: map[string]bool{}, objects: map[qualified]owners{}, signatures: map[string][]signature{}}
+	found := &names{schemas: map[string]bool{}, objects: map[qualified]owners{}, signatures: map[string][]signature{}, columns: map[string][]columns{}}
 	var object qualified
 	var owner owners
 	err := postgres.Each(ctx, db, namesSQL, nil, []any{&object.schema, &object.name, &object.called, &owner.own, &owner.extension}, func() error {
@@ -103,6 +107,15 @@ func readNames(ctx context.Context, db postgres.Querier) (*names, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list functions that take names: %w", err)
+	}
+	var table string
+	var of columns
+	err = postgres.Each(ctx, db, columnsSQL, nil, []any{&table, &of.names, &of.named}, func() error {
+		found.columns[table] = append(found.columns[table], columns{slices.Clone(of.names), slices.Clone(of.named)})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list columns that hold names: %w", err)
 	}
 	return found, nil
 }

@@ -21,7 +21,7 @@ func someRewriter(statements []ddl.Statement) *rewriter {
 			{"public", "unaccent", true}: {extension: "unaccent"}, {"public", "unaccent", false}: {extension: "unaccent"},
 		}, signatures: map[string][]signature{
 			"unaccent": {{1, 1, []bool{false}}, {2, 2, []bool{true, false}}}, "indexes_of": {{1, 2, []bool{true, false}}},
-		}},
+		}, columns: map[string][]columns{"watched": {{[]string{"rel", "note"}, []bool{true, false}}}}},
 		renaming: Renaming{
 			Main: "tenant_x", Schemas: map[string]string{"public": "tenant_x", "audit": "tenant_x__audit"},
 			Extensions: map[string]string{"pg_trgm": "ext", "citext": "ext", "hstore": "ext", "unaccent": "ext"},
@@ -120,6 +120,13 @@ func TestTellsNamesFromDataAndWordsOfTheirOwn(t *testing.T) {
 		`begin return indexes_of('«public».orders', 'public.orders') + indexes_of('«audit».log'); execute 'select 1'; end`,
 		`declare t regclass := '«public».orders'; begin return count(*) from pg_index where indrelid = t; end`,
 		`declare t constant regclass; begin t := '«audit».log'; select '«public».orders' into t; return t in (select indrelid from pg_index); end`,
+		// what is stored where the identity of an object is kept
+		`insert into watched values ('«public».orders', 'public.orders'), ('«audit».log', 'audit.log')`,
+		`insert into watched (note, rel) select 'public.orders', '«audit».log' from t`,
+		`insert into watched as w (note, rel) values (lower('x, y'), '«public».orders') on conflict (rel) do update set rel = '«audit».log', note = 'audit.log'`,
+		`update watched w set rel = '«public».orders', note = 'public.orders' where w.rel in ('«audit».log') and 'audit.log' <> note`,
+		`merge into watched w using t on true when matched then update set rel = '«audit».log' when not matched then insert (rel, note) values ('«public».orders', 'public.orders')`,
+		`insert into t (rel, note) values ('public.orders', 'audit.log')`,
 	} {
 		legacy := strings.NewReplacer("«", "", "»", "", "/*ext*/", "", "/*, ext*/", "", "PUBLIC", "public").Replace(body)
 		got, found := rewritten("f", "t text, x boolean", "plpgsql", legacy)

@@ -162,7 +162,7 @@ func (r reader) inBrackets(c *code, lo, hi int) use {
 	case c.is(before, "any", "all", "some"):
 		return r.compared(c, c.operandStart(before-2), before-2)
 	case c.is(before, "values"):
-		return asData
+		return r.stored(c, open, c.commas(open, lo))
 	case c.symbol(open, "["):
 		if c.is(before, "array") {
 			return r.of(c, before, closing)
@@ -171,7 +171,7 @@ func (r reader) inBrackets(c *code, lo, hi int) use {
 	case c.at(before).Kind == lexer.Identifier && !c.is(before, "and", "or", "not", "when", "then", "else", "where", "select", "return", "on", "if", "execute", "by", "exists", "row", "as", "elsif", "while", "returning", "perform", "case", "set", "from"):
 		return r.argument(c, open, lo, hi)
 	case c.symbol(before, ",") && c.back(before, func(i int) bool { return c.is(i, "values") }) >= 0:
-		return asData // a further row
+		return r.stored(c, open, c.commas(open, lo)) // a further row
 	case c.symbol(lo-1, "(") && c.symbol(hi+1, ")"):
 		return r.of(c, open, closing)
 	}
@@ -368,7 +368,7 @@ func (r reader) compared(c *code, lo, hi int) use {
 	for c.symbol(hi+1, "||") {
 		hi = c.operandEnd(hi + 2)
 	}
-	if catalogWords.MatchString(c.lower(lo, hi)) || r.fromCatalog(c, c.at(hi).Value()) {
+	if catalogWords.MatchString(c.lower(lo, hi)) || r.fromCatalog(c, c.at(hi).Value()) || r.ofColumn(c, c.at(hi).Value()) {
 		return asName
 	}
 	if lo == hi && c.routine != nil { // a variable that is a name elsewhere is compared as one
@@ -464,6 +464,8 @@ func (r reader) selected(c *code, at, hi int) use {
 	}
 	open := c.outer[at]
 	switch {
+	case c.is(c.statement(at), "insert") && open == c.outer[c.statement(at)]:
+		return r.stored(c, at, c.commas(at, hi))
 	case c.is(c.statement(at), "insert"):
 		return asData
 	case open < 0:
@@ -479,6 +481,9 @@ func (r reader) selected(c *code, at, hi int) use {
 
 // output looks at what callers do with the result of the routine.
 func (r reader) output(c *code) use {
+	if c.routine != nil && c.returnsName() {
+		return asName
+	}
 	if c.routine == nil || r.seen[c.routine.name+"()"] {
 		return asOutput
 	}
