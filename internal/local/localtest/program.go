@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,11 +30,24 @@ func buildProgram(tags string) (string, error) {
 		name += "-" + tags
 	}
 	path := filepath.Join(cacheDir(), name)
-	// Several test processes may build at once: each makes a file of its own and puts it in its place in one step.
-	own := fmt.Sprintf("%s.%d", path, os.Getpid())
-	build := exec.Command("go", "build", "-tags", tags, "-buildvcs=false", "-o", own, "tenantctl/cmd/tenantctl")
+	lock, err := os.Create(path + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", err
+	}
+	// What is there is linked again only if it differs. Others may be running the program: they keep the file that they began with.
+	built := path + ".built"
+	build := exec.Command("go", "build", "-tags", tags, "-buildvcs=false", "-o", built, "tenantctl/cmd/tenantctl")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the program: %w: %s", err, out)
+	}
+	own := fmt.Sprintf("%s.%d", path, os.Getpid())
+	defer os.Remove(own)
+	if err := os.Link(built, own); err != nil {
+		return "", err
 	}
 	return path, os.Rename(own, path)
 }
