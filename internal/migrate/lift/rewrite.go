@@ -55,8 +55,32 @@ func (r *rewriter) statement(s ddl.Statement) ddl.Statement {
 	case "VIEW", "MATERIALIZED VIEW", "RULE":
 		r.resolves = resolving.MatchString(strings.ToLower(s.SQL))
 	}
+	r.asksWhere(s.SQL)
 	s.SQL = r.text(s.SQL, depthDefinition)
 	return s
+}
+
+// asksWhere names what asks for the database or the role that it runs in or as: both are others after the move.
+func (r *rewriter) asksWhere(sql string) {
+	read := []*code{newCode(sql)}
+	if r.routine != nil && r.routine.body != nil {
+		read = append(read, r.routine.body)
+	}
+	for _, c := range read {
+		for i, token := range c.tokens {
+			what := ""
+			switch {
+			case c.symbol(i-1, "."):
+			case c.is(i, "current_database", "current_catalog"):
+				what = "the name of the shared database, no longer the client's own"
+			case c.is(i, "current_user", "current_role", "session_user"):
+				what = "a role of the platform, whose name no client's application used"
+			}
+			if what != "" {
+				r.warn("asks-where", fmt.Sprintf("asks for %s: after the move that is %s", strings.ToLower(token.Text), what), "")
+			}
+		}
+	}
 }
 
 var (

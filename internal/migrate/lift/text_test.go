@@ -204,6 +204,25 @@ func TestNamesRoutinesThatMakeTables(t *testing.T) {
 	require.Empty(t, r.findings)
 }
 
+func TestNamesWhatAsksForDatabaseOrRole(t *testing.T) {
+	t.Parallel()
+	for body, codes := range map[string][]string{
+		`begin insert into log (who) values (CURRENT_USER); end`: {"asks-where"}, `begin return current_database(); end`: {"asks-where"},
+		`begin return session_user || current_catalog; end`: {"asks-where", "asks-where"}, `begin return t.current_user or 'current_user' = x; end`: nil,
+	} {
+		_, found := rewritten("f", "x text", "plpgsql", body)
+		var got []string
+		for _, f := range found {
+			got = append(got, f.Code)
+		}
+		require.Equal(t, codes, got, body)
+	}
+	r := someRewriter(nil)
+	r.statement(ddl.Statement{Kind: "DEFAULT", Name: "log who", SQL: `alter table log alter column who set default current_user`})
+	require.Len(t, r.findings, 1)
+	require.Contains(t, r.findings[0].String(), "asks for current_user: after the move that is a role of the platform")
+}
+
 func TestRefusesWhatCantBeTold(t *testing.T) {
 	t.Parallel()
 	for body, code := range map[string]string{
