@@ -17,6 +17,8 @@ import (
 const (
 	// mailsPerRead is how many recipients are read at once. Each gets a transaction of their own.
 	mailsPerRead = 100
+	// mailCost is how long a mailing goes on, in seconds, while others wait: for one mail.
+	mailCost = 0.05
 	// mailingTime is how long one attempt goes on, of the hour that it has. What is left is another's.
 	mailingTime = 30 * time.Minute
 )

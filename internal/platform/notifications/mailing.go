@@ -77,7 +77,7 @@ func (n *Notifications) askForMailing(ctx context.Context, r *service.Request, t
 	case name != "":
 		return service.Response{}, service.Refuse(http.StatusUnprocessableEntity, "invalid", "a mailing has no value {%s}; there are %v", name, mailingValues)
 	}
-	id, err := jobs.Submit(ctx, tx, jobs.Request{Queue: Service, Kind: MailingKind})
+	id, err := jobs.Submit(ctx, tx, jobs.Request{Queue: Service, Kind: MailingKind, Cost: mailCost})
 	if err != nil {
 		return service.Response{}, err
 	}
