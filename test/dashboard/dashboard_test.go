@@ -31,6 +31,7 @@ type scene struct {
 	instance string
 	socket   string
 	keys     int // pressed so far
+	tours    int // so far
 }
 
 const (

@@ -53,6 +53,7 @@ type Pools struct {
 
 	shares  shares
 	metrics *metrics
+	begins  sync.Map // of begin by whose
 
 	mu    sync.Mutex
 	pools map[Cell]*pgxpool.Pool

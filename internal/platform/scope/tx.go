@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,23 +48,38 @@ type begin struct {
 	timeouts timeouts
 }
 
+// whose is what a begin is made of.
+type whose struct {
+	name           tenant.Name
+	prefix, schema string
+	statement      time.Duration
+}
+
+// begin is what the tenant's transactions begin with. It is put together once, and anew where something of it has changed.
 func (p *Pools) begin(t Tenant) (begin, error) {
 	if !t.Has(p.Service) {
 		return begin{}, fmt.Errorf("tenant %s has no service %s: %w", t.Name, p.Service, tenant.ErrNotFound)
+	}
+	of := whose{t.Name, t.RolePrefix, t.Schema, t.Limits.StatementTimeout}
+	if made, known := p.begins.Load(of); known {
+		return made.(begin), nil //nolint:forcetypeassert // nothing else is stored
 	}
 	role, err := t.Role(p.Service)
 	if err != nil {
 		return begin{}, err
 	}
-	return begin{role: role, sets: []string{
+	made := begin{role: role, sets: []string{
 		"set local role " + postgres.Literal(role),
 		"set local search_path = " + postgres.Ident(t.Schema) + ", ext",
-	}, timeouts: timeouts{statement: t.Limits.StatementTimeout.Milliseconds(), lock: tenant.LockTimeout.Milliseconds()}}, nil
+	}, timeouts: timeouts{statement: t.Limits.StatementTimeout.Milliseconds(), lock: tenant.LockTimeout.Milliseconds()}}
+	p.begins.Store(of, made)
+	return made, nil
 }
 
 // on are the statements on a connection: those without effect are left out.
 func (b begin) on(conn *held) []string {
 	has := conn.timeouts()
+	b.sets = slices.Clip(b.sets) // they are shared
 	if b.timeouts.statement != has.statement {
 		b.sets = append(b.sets, "set local statement_timeout = "+strconv.FormatInt(b.timeouts.statement, 10))
 	}
