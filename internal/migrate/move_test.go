@@ -182,12 +182,16 @@ func TestRollbackWaitsForGateways(t *testing.T) {
 	b.run(`create table orders (id int primary key); insert into orders select generate_series(1, 10)`, b.source)
 	_, err := migrate.Run(t.Context(), b.config)
 	require.NoError(t, err)
+	beat := func() {
+		_, err := b.config.Registry.GatewaySeen(t.Context(), "gw-1", 0)
+		require.NoError(t, err)
+	}
+	beat()
 	ctx, stop := context.WithCancel(t.Context())
 	var beating sync.WaitGroup
 	beating.Go(func() {
 		for ctx.Err() == nil {
-			_, err := b.config.Registry.GatewaySeen(t.Context(), "gw-1", 0)
-			require.NoError(t, err)
+			beat()
 			select {
 			case <-ctx.Done():
 			case <-time.After(time.Second):
