@@ -232,8 +232,12 @@ func (f *Factory) move(ctx context.Context, m *mover, opts *migrateOptions) erro
 
 // announce says how long writes will stop, and has that agreed to. A move whose fence stands already just goes on.
 func (f *Factory) announce(ctx context.Context, m *mover, opts *migrateOptions) error {
-	if last, err := m.last(ctx); err != nil || (last != nil && last.State == tenant.OperationDone) {
-		return err // one that was moved is refused without a question
+	last, err := m.last(ctx)
+	if err != nil {
+		return err
+	}
+	if last != nil && last.State == tenant.OperationDone { // it is refused without a question; a run that was killed at its very end has left something
+		return m.scratch.sweep(ctx, scratchDatabase(last.ID))
 	}
 	op, err := m.resume(ctx)
 	if err != nil {

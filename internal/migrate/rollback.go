@@ -72,21 +72,22 @@ func Rollback(ctx context.Context, config Config, writes Writes) (*RolledBack, e
 	return result, nil
 }
 
-// reopen takes up the newest move of a tenant.
+// reopen takes up the newest move of a tenant, with its lease, which a rollback that was killed at its very end has left.
 func reopen(ctx context.Context, config Config) (*Move, func(), error) {
-	op, err := config.Registry.LastOperation(ctx, config.Spec.Name, Kind)
-	if err != nil {
-		return nil, nil, err
-	}
-	if op.State == tenant.OperationUndone {
-		return nil, nil, fmt.Errorf("the move of %s was rolled back already: %w", config.Spec.Name, tenant.ErrConflict)
-	}
 	lease, err := config.Registry.Acquire(ctx, leaseName(config.Spec.Name), registry.ThisProcess())
 	if err != nil {
 		return nil, nil, err
 	}
-	m := &Move{Config: config, op: op, lease: lease}
-	return m, func() { _ = lease.Release(ctx) }, nil
+	release := func() { _ = lease.Release(ctx) }
+	op, err := config.Registry.LastOperation(ctx, config.Spec.Name, Kind)
+	if err == nil && op.State == tenant.OperationUndone {
+		err = fmt.Errorf("the move of %s was rolled back already: %w", config.Spec.Name, tenant.ErrConflict)
+	}
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return &Move{Config: config, op: op, lease: lease}, release, nil
 }
 
 func (m *Move) hasPlan(ctx context.Context) (bool, error) {

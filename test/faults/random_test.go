@@ -110,3 +110,19 @@ func (s *scene) ended(e ended, again bool, done string) {
 	}
 	require.Zero(s.t, e.code, e.stderr)
 }
+
+// Whoever is killed when the move is over, and its throw-away server is not, leaves that to the next run, which has nothing to move.
+func TestKilledAfterTheMove(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, setting{})
+	b := s.remember()
+	p := s.start("", migrate()...)
+	s.until("the move didn't end", func() bool {
+		return s.ask(s.target, "select (to_regclass('tenantctl.operation') is not null)::text") == "true" &&
+			s.ask(s.target, "select count(*)::text from tenantctl.operation where tenant = 'client-x' and state = 'done'") == "1"
+	})
+	_ = p.cmd.Process.Kill() // it may have ended this moment
+	s.wait(p)
+	s.exits(6, migrate()...)
+	s.moved(b)
+}

@@ -59,6 +59,6 @@ func TestEachCauseHasItsEffectOnceWhileTheClockSteps(t *testing.T) {
 	clock.Set(-time.Hour)
 	stop()
 	stopped()
-	w.settle()
+	w.settle(2 * time.Minute)
 	w.morning(clock)
 }

@@ -28,7 +28,7 @@ func TestSoakEachCauseHasItsEffectOnce(t *testing.T) {
 	}
 	stop()
 	stopped()
-	w.settle()
+	w.settle(10 * time.Minute) // a mail's third try comes after five
 }
 
 // The same while the server's clock steps, for longer, and PostgreSQL is killed, too.
@@ -47,6 +47,6 @@ func TestSoakEachCauseHasItsEffectOnceWhileTheClockSteps(t *testing.T) {
 	clock.Set(-time.Hour)
 	stop()
 	stopped()
-	w.settle()
+	w.settle(10 * time.Minute)
 	w.morning(clock)
 }
