@@ -80,8 +80,7 @@ func BenchmarkOperatorResync(b *testing.B) {
 
 // byProvision makes n new tenants by the command.
 func (p *product) byProvision(n int) time.Duration {
-	target, drop := p.fresh()
-	defer drop()
+	target, _ := p.fresh()
 	prefix := localtest.PrefixOn(p.b, p.target) // roles are the whole server's
 	p.declareMany(prefix, 0, "instance: shared-1")
 	p.tenantctl("", target, "provision", "before")
@@ -97,8 +96,7 @@ func (p *product) byProvision(n int) time.Duration {
 
 // byOperator declares n new tenants to an operator that runs.
 func (p *product) byOperator(n int) time.Duration {
-	target, drop := p.fresh()
-	defer drop()
+	target, _ := p.fresh()
 	prefix := localtest.PrefixOn(p.b, p.target) // roles are the whole server's
 	p.declareMany(prefix, 0, "instance: shared-1")
 	p.tenantctl("", target, "provision", "before")
