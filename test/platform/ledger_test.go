@@ -163,6 +163,15 @@ func (w *works) end() {
 // settle waits until nothing is under way, and compares causes with effects.
 func (w *works) settle(within time.Duration) {
 	w.t.Helper()
+	defer func() {
+		if w.t.Failed() {
+			w.t.Log("jobs:", w.text(`select coalesce(string_agg(t::text, e'\n'), '') from (
+				select now(), j.queue, role, kind, state, count(*), min(due_at), max(due_at), min(leased_to), max(leased_to), min(j.place), max(l.place), max(attempt), max(failures), max(error) from jobs.job j left join jobs.line l using (queue)
+				where state not in ('done', 'failed', 'canceled') group by 2, 3, 4, 5) t`))
+			w.t.Log("sessions:", w.text(`select coalesce(string_agg(t::text, e'\n'), '') from (
+				select pid, application_name, state, wait_event_type, wait_event, now() - state_change, pg_blocking_pids(pid), left(query, 200) from pg_stat_activity where datname = current_database() and state <> 'idle') t`))
+		}
+	}()
 	var open []string // how many events, mails, jobs, and orders that aren't told of, or are told of too often
 	require.Eventually(w.t, func() bool {
 		open = strings.Fields(w.text(`select (select count(*) from bus.outbox where sent_at is null and type <> 'digest.due') || ' ' || (select count(*) from tenant_acme.notification_mails where sent_at is null)

@@ -205,6 +205,31 @@ func TestALostLeaseIsLost(t *testing.T) {
 	require.Equal(t, []int{1, 0}, []int{done, twice})
 }
 
+// A job that a worker was given and never heard of, since its session ended before the answer, is done once its lease is over, though that
+// worker lives on and renews what it has.
+func TestAJobThatItsWorkerNeverHeardOfIsDone(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "a")
+	working := b.submit(t, "a", 1, jobs.Request{Kind: "slow"})[0]
+	unheard := b.submit(t, "a", 1, jobs.Request{Kind: "statement", Due: time.Now().Add(time.Hour)})[0]
+	end := make(chan struct{})
+	slow := jobs.Kind{Name: "slow", Length: jobs.Short, Do: func(ctx context.Context, _ *jobs.Task) error {
+		select {
+		case <-end:
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	}}
+	b.worker(t, func(o *jobs.Options) { o.Lease = time.Second }, slow, effect("statement"))
+	b.becomes(t, "a", working, jobs.Running)
+	b.Exec(t, `update jobs.job as j set state = 'running', attempt = 1, place = w.place, worker = w.worker, leased_to = w.leased_to
+		from jobs.job as w where w.state = 'running' and j.state = 'scheduled'`)
+	b.becomes(t, "a", unheard, jobs.Done)
+	close(end)
+	b.becomes(t, "a", working, jobs.Done)
+	require.Equal(t, "1", b.Text(t, `select attempt::text from jobs.job where kind = 'slow'`), "it was held all the time")
+}
+
 // Jobs of a tenant that is suspended wait, and nobody waits for them.
 func TestSuspended(t *testing.T) {
 	t.Parallel()
@@ -377,7 +402,13 @@ func TestLongJobsLeaveASlot(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "a", "b")
 	end := make(chan struct{})
-	long := jobs.Kind{Name: "export", Length: jobs.Long, Do: func(context.Context, *jobs.Task) error { <-end; return nil }}
+	long := jobs.Kind{Name: "export", Length: jobs.Long, Do: func(ctx context.Context, _ *jobs.Task) error {
+		select {
+		case <-end:
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	}}
 	b.worker(t, func(o *jobs.Options) { o.Slots = 4 }, long, effect("mail"))
 	b.submit(t, "a", 10, jobs.Request{Kind: "export"})
 	require.Eventually(t, func() bool { return b.Text(t, `select count(*)::text from jobs.job where state = 'running'`) == "3" }, patience, tick)

@@ -173,11 +173,11 @@ type held struct {
 	cancel  bool
 }
 
-// keep renews the leases of what this worker has, and tells what that is.
-func (q *queue) keep(ctx context.Context) (map[string]held, error) {
+// keep renews the leases of the jobs that this worker works on, and tells what it has.
+func (q *queue) keep(ctx context.Context, jobs []string) (map[string]held, error) {
 	mine := map[string]held{}
 	b := &pgx.Batch{}
-	b.Queue(keepSQL, q.name, q.worker, q.lease.Seconds())
+	b.Queue(keepSQL, q.name, q.worker, q.lease.Seconds(), jobs)
 	b.Queue(mineSQL, q.name, q.worker).Query(func(rows pgx.Rows) error {
 		var id string
 		var h held

@@ -386,7 +386,7 @@ func (w *Worker) nameOf(role string) (tenant.Name, bool) {
 	return name, known
 }
 
-// keepLeases renews what this worker has, and ends what isn't its any more.
+// keepLeases renews what this worker works on, and ends what isn't its any more.
 func (w *Worker) keepLeases(ctx context.Context) {
 	ticker := time.NewTicker(min(w.Lease/3, 2*time.Second))
 	defer ticker.Stop()
@@ -397,7 +397,7 @@ func (w *Worker) keepLeases(ctx context.Context) {
 		case <-ticker.C:
 		}
 		before := w.attempts()
-		mine, err := w.queue.keep(ctx)
+		mine, err := w.queue.keep(ctx, slices.Collect(maps.Keys(before)))
 		if err != nil {
 			if ctx.Err() == nil {
 				w.Log.WarnContext(ctx, "renew leases", "queue", w.Queue, "instance", w.Instance, "error", err)
