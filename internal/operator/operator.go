@@ -261,12 +261,16 @@ func (o *Operator) tell(ctx context.Context, kind string, name tenant.Name, mess
 	}
 }
 
-const beatPause = time.Second
+const (
+	beatPause    = time.Second
+	reclaimPause = 5 * time.Second // between two looks at what the queue says this replica works on
+)
 
 // beats says that this replica runs, and whether its file is what the fleet follows.
 func (o *Operator) beats(ctx context.Context) {
 	ticker := time.NewTicker(beatPause)
 	defer ticker.Stop()
+	looked := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -277,10 +281,22 @@ func (o *Operator) beats(ctx context.Context) {
 		if err == nil {
 			err = o.compareFiles(ctx)
 		}
+		if err == nil && time.Since(looked) >= reclaimPause {
+			looked = time.Now()
+			err = o.reclaim(ctx)
+		}
 		if err != nil && ctx.Err() == nil {
 			o.Log.WarnContext(ctx, "heartbeat", "error", err)
 		}
 	}
+}
+
+func (o *Operator) reclaim(ctx context.Context) error {
+	back, err := o.queue.reclaim(ctx)
+	if back > 0 {
+		o.Log.WarnContext(ctx, "put jobs back that this replica was given and never heard of", "jobs", back)
+	}
+	return err
 }
 
 func (o *Operator) beat(ctx context.Context) error {

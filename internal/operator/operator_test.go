@@ -291,3 +291,22 @@ func TestManyTokensAreRaisedAtOnce(t *testing.T) {
 	require.ErrorIs(t, failed["a"], tenant.ErrLeaseLost)
 	require.NoError(t, errors.Join(failed["b"], failed["c"]))
 }
+
+// A job that the queue gave to a replica which never heard of it, since its session ended before the answer, is done all the same, though
+// the replica lives.
+func TestAJobThatItsReplicaNeverHeardOfIsDone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.declare("  a: { ring: general }\n")
+	o, _ := b.run(b.options(&shop{}))
+	b.eventually("made", func() bool { return b.count("tenant.provisioned") == 1 })
+	b.eventually("the job is over", func() bool {
+		return b.Text(t, `select count(*)::text from tenantctl_river.river_job where state = 'completed'`) == "1"
+	})
+	b.Exec(t, `update tenantctl_river.river_job set state = 'running', finalized_at = null, attempted_by = array['`+o.ID()+`']`)
+	b.declare("  a: { limits: { requestsPerSecond: 7 } }\n")
+	require.Eventually(t, func() bool {
+		statuses, err := b.Records.Statuses(t.Context(), registry.StatusFilter{})
+		return err == nil && len(statuses) == 1 && statuses[0].Limits.RequestsPerSecond == 7
+	}, time.Minute, 50*time.Millisecond)
+}

@@ -41,6 +41,7 @@ type errand interface {
 type queue struct {
 	client *river.Client[pgx.Tx]
 	pool   *pgxpool.Pool
+	doing  *doing
 }
 
 // workers do the jobs of each kind.
@@ -70,8 +71,9 @@ func openQueue(ctx context.Context, pool *pgxpool.Pool, id string, clock *Clock,
 		return nil, err
 	}
 	known := river.NewWorkers()
-	river.AddWorker(known, river.WorkFunc(func(ctx context.Context, j *river.Job[job]) error { return work.one(ctx, j.Args) }))
-	river.AddWorker(known, river.WorkFunc(func(ctx context.Context, j *river.Job[share]) error { return work.share(ctx, j.Args) }))
+	doing := &doing{jobs: map[int64]bool{}}
+	addWorker(known, doing, work.one)
+	addWorker(known, doing, work.share)
 	client, err := river.NewClient(driver, &river.Config{
 		ID: id, Schema: queueSchema, Workers: known, Logger: log,
 		Queues: map[string]river.QueueConfig{
@@ -86,7 +88,14 @@ func openQueue(ctx context.Context, pool *pgxpool.Pool, id string, clock *Clock,
 	if err != nil {
 		return nil, fmt.Errorf("open the queue: %w", err)
 	}
-	return &queue{client: client, pool: pool}, nil
+	return &queue{client: client, pool: pool, doing: doing}, nil
+}
+
+func addWorker[E river.JobArgs](known *river.Workers, doing *doing, work func(context.Context, E) error) {
+	river.AddWorker(known, river.WorkFunc(func(ctx context.Context, j *river.Job[E]) error {
+		defer doing.begin(j.ID)()
+		return work(ctx, j.Args)
+	}))
 }
 
 // migrateQueue holds a lock in one transaction while River migrates in its own: it can't do all of it in one.
