@@ -40,7 +40,8 @@ func TestTheServersClockIsSet(t *testing.T) {
 	stopRelay()
 	b.relay(t)
 	b.mustPublish(t, "a", 3) // it tidies before it sends
-	require.Eventually(t, func() bool { return b.Text(t, `select (count(*) > 0)::text from bus.outbox where returned > 0`) == "true" }, patience, tick) // with it those of the lost queue, or soon
+	// Those of the lost queue wait with it, or soon will.
+	require.Eventually(t, func() bool { return b.Text(t, `select (count(*) > 0)::text from bus.outbox where returned > 0`) == "true" }, patience, tick)
 	b.consumer(t)
 	require.Equal(t, 3, b.settled(t, "a"))
 	b.parked(t, 0)
