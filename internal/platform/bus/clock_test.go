@@ -41,7 +41,9 @@ func TestTheServersClockIsSet(t *testing.T) {
 	b.relay(t)
 	b.mustPublish(t, "a", 3) // it tidies before it sends
 	// Those of the lost queue wait with it, or soon will.
-	require.Eventually(t, func() bool { return b.Text(t, `select (count(*) > 0)::text from bus.outbox where returned > 0`) == "true" }, patience, tick)
+	require.Eventually(t, func() bool {
+		return b.Text(t, `select (count(*) > 0)::text from bus.outbox where returned > 0`) == "true"
+	}, patience, tick)
 	b.consumer(t)
 	require.Equal(t, 3, b.settled(t, "a"))
 	b.parked(t, 0)
