@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"tenantctl/internal/operation/pause"
 )
 
@@ -14,10 +17,18 @@ type lostMail struct {
 	Types []string `json:"types"`
 }
 
-// sendAgain has events sent once more that were sent and are still kept: those of some types, or all.
+// sendAgain has events sent once more that were sent and are still kept: those of some types, or all. It waits for the relay that works:
+// what that has sent into a queue that is lost, and hasn't noted yet, is among them.
 func (r *relaying) sendAgain(ctx context.Context, types []string) error {
-	tag, err := r.pool.Exec(ctx, `update bus.outbox set sent_at = null, returned = 0
-		where sent_at is not null and (type = any($1) or $1 is null)`, types)
+	var tag pgconn.CommandTag
+	err := pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) (err error) {
+		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(`+relayLock+`)`); err != nil {
+			return err
+		}
+		tag, err = tx.Exec(ctx, `update bus.outbox set sent_at = null, returned = 0
+			where sent_at is not null and (type = any($1) or $1 is null)`, types)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("have events sent again: %w", err)
 	}

@@ -131,7 +131,8 @@ func (r *Relay) session(ctx context.Context, up func()) error {
 }
 
 // prepare makes what the relay needs on the broker. Where its own queue isn't there the broker is new, or has lost what it had:
-// all that was sent is sent again, which consumers that had it already notice.
+// all that was sent is sent again, which consumers that had it already notice. It is done before the queue is made, so that whoever dies
+// in between does it again, and after that, for what consumers told of meanwhile and nobody heard.
 func (r *relaying) prepare(ctx context.Context) error {
 	defer r.setUp()()
 	n := r.Broker.names
@@ -160,6 +161,11 @@ func (r *relaying) prepare(ctx context.Context) error {
 	}
 	if err := ch.QueueBind(own, "", n.control(), false, nil); err != nil {
 		return fmt.Errorf("bind queue %s: %w", own, err)
+	}
+	if missing > 0 {
+		if err := r.sendAgain(ctx, nil); err != nil {
+			return err
+		}
 	}
 	return ch.Close()
 }
@@ -207,13 +213,13 @@ type row struct {
 }
 
 // relayLock is held by the relay that works. It ends with the transaction, so that nothing has to be given up by a clock.
-const relayLock = `select pg_try_advisory_xact_lock(hashtextextended('tenantctl:bus:relay', 0))`
+const relayLock = `hashtextextended('tenantctl:bus:relay', 0)`
 
 // batch sends what waits and notes it, in one transaction. Killed in between, what was sent is sent once more.
 func (r *relaying) batch(ctx context.Context) (full bool, err error) {
 	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
 		var mine bool
-		if err := tx.QueryRow(ctx, relayLock).Scan(&mine); err != nil || !mine {
+		if err := tx.QueryRow(ctx, `select pg_try_advisory_xact_lock(`+relayLock+`)`).Scan(&mine); err != nil || !mine {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `update bus.outbox set due_at = null where due_at <= clock_timestamp()`); err != nil {
