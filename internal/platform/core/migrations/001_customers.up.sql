@@ -19,8 +19,6 @@ create table customers (
     updated_at    timestamptz not null default now()
 );
 
-create index customers_name_idx on customers (lower(name) text_pattern_ops);
-create index customers_email_idx on customers (lower(email)) where email is not null;
 
 comment on table customers is 'Who buys.';
 comment on column customers.code is 'The customer''s number or short name, as people write it; generated where none is given.';

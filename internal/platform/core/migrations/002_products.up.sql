@@ -12,7 +12,6 @@ create table products (
     updated_at  timestamptz    not null default now()
 );
 
-create index products_name_idx on products (lower(name) text_pattern_ops);
 
 comment on table products is 'What is sold.';
 comment on column products.unit is 'What one of it is, such as "24 bottles".';

@@ -20,8 +20,6 @@ create table orders (
 );
 
 create index orders_customer_idx on orders (customer_code, placed_at desc);
-create index orders_placed_idx on orders (placed_at);
-create index orders_unfinished_idx on orders (status, placed_at) where status in ('draft', 'open');
 
 comment on table orders is 'What a customer asked for.';
 comment on column orders.freight is 'What delivery costs, in the order''s currency.';

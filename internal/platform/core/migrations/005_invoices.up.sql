@@ -19,7 +19,6 @@ create table invoices (
 
 create index invoices_customer_idx on invoices (customer_code, issued_on desc);
 create index invoices_order_idx on invoices (order_id) where order_id is not null;
-create index invoices_due_idx on invoices (due_on) where status = 'issued';
 
 comment on table invoices is 'What a customer has to pay.';
 comment on column invoices.number is 'As printed; the client''s own sequence of numbers.';
