@@ -35,6 +35,8 @@ func run(t *testing.T, version uint64) *monolith {
 	t.Cleanup(func() { require.NoError(t, conn.Close(t.Context())) })
 	m := &monolith{t: t, conn: conn}
 	require.NoError(t, legacy.Create(t.Context(), conn, version))
+	_, err = conn.Exec(t.Context(), `alter database "`+conn.Config().Database+`" set datestyle = 'German, DMY'`) // some do
+	require.NoError(t, err)
 	if version >= 6 {
 		require.NoError(t, legacy.Seed(t.Context(), conn, 0))
 	}

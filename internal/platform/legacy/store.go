@@ -36,7 +36,7 @@ func openStore(ctx context.Context, dsn string) (*store, error) {
 	config.MaxConns = maxConns
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec // a move, and its way back, changes tables under us
 	for name, value := range map[string]string{
-		"application_name": "monolith", "timezone": "UTC", "search_path": "public", "lock_timeout": "5s", "statement_timeout": "30s",
+		"application_name": "monolith", "timezone": "UTC", "datestyle": "ISO", "search_path": "public", "lock_timeout": "5s", "statement_timeout": "30s",
 	} {
 		config.ConnConfig.RuntimeParams[name] = value
 	}

@@ -16,12 +16,6 @@ import (
 	"tenantctl/internal/platform/service"
 )
 
-// row is one of a list, and where the next page begins if it is the last.
-type row struct {
-	json.RawMessage
-	key string
-}
-
 // Store runs reads and transactions of a tenant; scope.Pools does.
 type Store interface {
 	Read(ctx context.Context, t scope.Tenant, queue func(*pgx.Batch)) error
@@ -30,36 +24,52 @@ type Store interface {
 
 // List answers with a page of the rows.
 func (r *Resource) List(store Store) service.Handler {
-	names := slices.Sorted(maps.Keys(r.Filters))
+	names, shape := slices.Sorted(maps.Keys(r.Filters)), r.shape()
+	list, key := r.list()
 	return func(request *service.Request) (service.Response, error) {
-		args, used := []any{nil, 0}, []string{}
+		var used []string
+		args := []any{0}
 		for _, name := range names {
 			if value := request.Query(name); value != "" {
 				args, used = append(args, value), append(used, name)
 			}
 		}
-		return service.List(request, func(limit int, after *string) (found []row, err error) {
-			args[0], args[1] = after, limit
+		return service.ListRows(request, func(limit int, after *string) (found []service.Row, err error) {
+			args[0] = limit
+			if after != nil {
+				args = append(args, *after)
+			}
+			var buffer []byte
 			err = store.Read(request.Context(), request.Identity.Tenant, func(b *pgx.Batch) {
-				b.Queue(r.list(used), args...).Query(func(rows pgx.Rows) error {
-					found, err = pgx.CollectRows(rows, func(from pgx.CollectableRow) (one row, err error) {
-						err = from.Scan(&one.RawMessage, &one.key)
-						return one, err
+				b.Queue(list(used, after != nil), args...).Query(func(rows pgx.Rows) error {
+					found, err = pgx.CollectRows(rows, func(from pgx.CollectableRow) (one service.Row, err error) {
+						values, err := texts(from)
+						if err != nil {
+							return one, err
+						}
+						begin := len(buffer)
+						buffer = shape.append(buffer, values, nil)
+						one.JSON, one.Key = buffer[begin:len(buffer):len(buffer)], string(values[key])
+						if begin == 0 { // the others will be about as long
+							buffer = slices.Grow(buffer, len(buffer)*limit)
+						}
+						return one, nil
 					})
 					return err
 				})
 			})
 			return found, err
-		}, func(last row) string { return last.key })
+		})
 	}
 }
 
 // Get answers with one row and its version, by the path's key.
 func (r *Resource) Get(store Store) service.Handler {
+	sql, shape := r.one(), r.shape()
 	return func(request *service.Request) (answer service.Response, err error) {
 		err = store.Read(request.Context(), request.Identity.Tenant, func(b *pgx.Batch) {
-			b.Queue(r.one(), request.PathValue("key")).QueryRow(func(found pgx.Row) error {
-				answer, err = r.scan(http.StatusOK, found)
+			b.Queue(sql, request.PathValue("key")).Query(func(rows pgx.Rows) error {
+				answer, err = r.answer(http.StatusOK, rows, shape)
 				return err
 			})
 		})
@@ -67,15 +77,35 @@ func (r *Resource) Get(store Store) service.Handler {
 	}
 }
 
-// scan makes an answer of a row that one() selected.
-func (r *Resource) scan(status int, found pgx.Row) (service.Response, error) {
-	var body json.RawMessage
-	var version string
-	err := found.Scan(&body, &version)
+// answer makes an answer of the row that one() selected.
+func (r *Resource) answer(status int, found pgx.Rows, shape shape) (service.Response, error) {
+	answer, err := pgx.CollectOneRow(found, func(from pgx.CollectableRow) (service.Response, error) {
+		values, err := texts(from)
+		if err != nil {
+			return service.Response{}, err
+		}
+		at := len(r.Columns)
+		var further []byte
+		if r.Extra != "" {
+			further = values[at+1]
+		}
+		return service.Response{
+			Status: status, Header: http.Header{"Etag": {`"` + string(values[at]) + `"`}}, Body: json.RawMessage(shape.append(nil, values, further)),
+		}, nil
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return service.Response{}, service.NotFound(r.What)
 	}
-	return service.Response{Status: status, Header: http.Header{"Etag": {`"` + version + `"`}}, Body: body}, err
+	return answer, err
+}
+
+// read answers with one row within a transaction.
+func (r *Resource) read(ctx context.Context, status int, tx scope.Tx, key string) (service.Response, error) {
+	rows, err := tx.Query(ctx, r.one(), key)
+	if err != nil {
+		return service.Response{}, err
+	}
+	return r.answer(status, rows, r.shape())
 }
 
 // Create makes a row of the body.
@@ -91,7 +121,7 @@ func (r *Resource) Create(ctx context.Context, request *service.Request, tx scop
 	if err := r.after(ctx, tx, body, key); err != nil {
 		return service.Response{}, err
 	}
-	answer, err := r.scan(http.StatusCreated, tx.QueryRow(ctx, r.one(), key))
+	answer, err := r.read(ctx, http.StatusCreated, tx, key)
 	if err == nil {
 		answer.Header.Set("Location", request.URL.Path+"/"+url.PathEscape(key))
 	}
@@ -120,7 +150,7 @@ func (r *Resource) Change(ctx context.Context, request *service.Request, tx scop
 			return service.Response{}, err
 		}
 	}
-	return r.scan(http.StatusOK, tx.QueryRow(ctx, r.one(), key))
+	return r.read(ctx, http.StatusOK, tx, key)
 }
 
 // Remove deletes a row.
@@ -141,7 +171,7 @@ func (r *Resource) after(ctx context.Context, tx scope.Tx, body map[string]json.
 
 // missed tells why nothing matched.
 func (r *Resource) missed(ctx context.Context, request *service.Request, tx scope.Tx) error {
-	answer, err := r.scan(http.StatusOK, tx.QueryRow(ctx, r.one(), request.PathValue("key")))
+	answer, err := r.read(ctx, http.StatusOK, tx, request.PathValue("key"))
 	if err != nil {
 		return err
 	}

@@ -73,39 +73,50 @@ func (r *Resource) find(parameter string) string {
 	return r.Key + " = " + parameter + "::" + string(r.KeyKind)
 }
 
-// shown is a row as JSON. PostgreSQL makes it, so that nothing is decoded only to be encoded again.
-func (r *Resource) shown(alone bool) string {
-	parts := make([]string, 0, len(r.Columns))
+// read is the column's value, as SQL over the row r.
+func (c Column) read() string {
+	if c.Read == "" {
+		return "r." + c.Name
+	}
+	return c.Read
+}
+
+// selected are a row's values, in the order of its columns.
+func (r *Resource) selected() []string {
+	values := make([]string, 0, len(r.Columns))
 	for _, c := range r.Columns {
-		value := c.Read
-		if value == "" {
-			value = "r." + c.Name
-		}
-		if c.Kind == Number {
-			value = "(" + value + ")::text"
-		}
-		parts = append(parts, "'"+c.Name+"', "+value)
+		values = append(values, c.read())
 	}
-	sql := "json_build_object(" + strings.Join(parts, ", ") + ")"
-	if alone && r.Extra != "" {
-		sql = "(" + sql + "::jsonb || " + r.Extra + ")"
-	}
-	return sql + "::text"
+	return values
 }
 
-// one selects a row by its key, with what tells its versions apart.
+// one selects a row by its key, then what tells its versions apart, and its further members, if there are any.
 func (r *Resource) one() string {
-	return fmt.Sprintf("select %s, r.xmin::text from %s r where %s%s", r.shown(true), r.Table, r.find("$1"), r.there())
+	values := append(r.selected(), "r.xmin")
+	if r.Extra != "" {
+		values = append(values, r.Extra)
+	}
+	return fmt.Sprintf("select %s from %s r where %s%s", strings.Join(values, ", "), r.Table, r.find("$1"), r.there())
 }
 
-// list selects a page. $1 is the last key before it or null, $2 how many; the filters' values follow.
-func (r *Resource) list(filters []string) string {
-	sql := fmt.Sprintf("select %s, (%s)::text from %s r where ($1::%s is null or %s > $1::%s)%s",
-		r.shown(false), r.Key, r.Table, r.KeyKind, r.Key, r.KeyKind, r.there())
-	for i, name := range filters {
-		sql += " and " + fmt.Sprintf(r.Filters[name], fmt.Sprintf("$%d", i+3))
+// list makes what selects a page, and tells which of the values is the key. $1 is how many; the values of the filters follow, and at
+// last, where a page went before, its last key.
+func (r *Resource) list() (sql func(filters []string, next bool) string, key int) {
+	values := r.selected()
+	if key = slices.Index(values, r.Key); key < 0 {
+		key, values = len(values), append(values, r.Key)
 	}
-	return sql + fmt.Sprintf(" order by %s limit $2::int", r.Key)
+	from := fmt.Sprintf("select %s from %s r where true%s", strings.Join(values, ", "), r.Table, r.there())
+	return func(filters []string, next bool) string {
+		sql := from
+		for i, name := range filters {
+			sql += " and " + fmt.Sprintf(r.Filters[name], fmt.Sprintf("$%d", i+2))
+		}
+		if next {
+			sql += fmt.Sprintf(" and %s > $%d::%s", r.Key, len(filters)+2, r.KeyKind)
+		}
+		return sql + " order by " + r.Key + " limit $1::int"
+	}, key
 }
 
 // given are the columns that a body has and a caller may write.

@@ -126,12 +126,21 @@ func TestASettingOfTheDatabaseOrTheLoginDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, fleet.Options{})
 	f.Provision(t, "a")
-	f.Exec(t, `alter role PREFIX_tenantctl_c1__notes set search_path = pg_catalog; alter database "`+f.Config.Database+`" set statement_timeout = '100ms'`)
+	f.Exec(t, `alter role PREFIX_tenantctl_c1__notes set search_path = pg_catalog; alter database "`+f.Config.Database+`" set statement_timeout = '100ms';
+		alter database "`+f.Config.Database+`" set datestyle = 'German, DMY'`)
 	pools := f.Pools(t, one())
 	for i := range 3 {
 		require.NoError(t, write(t.Context(), pools, f.Tenant(t, "a"), 10+i, "x"))
 	}
 	require.NoError(t, sleep(t.Context(), pools, f.Tenant(t, "a"), 200*time.Millisecond))
+	require.NoError(t, pools.Read(t.Context(), f.Tenant(t, "a"), func(b *pgx.Batch) {
+		b.Queue(`select date '2026-11-28'`).QueryRow(func(row pgx.Row) error {
+			var day string
+			require.NoError(t, row.Scan(&day))
+			require.Equal(t, "2026-11-28", day)
+			return nil
+		})
+	}))
 	require.Len(t, f.Backends(t, "notes"), 1)
 }
 

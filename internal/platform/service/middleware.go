@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -79,13 +80,15 @@ func (s *Service) recovered(w http.ResponseWriter, r *http.Request) {
 
 var errPanic = errors.New("panic")
 
-// SecurityHeaders are those of an API that no page has a reason to embed or to guess the type of.
-func SecurityHeaders(h http.Header) {
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", "no-store")
+// SecurityHeaders sets those of an API that no page has a reason to embed or to guess the type of.
+func SecurityHeaders(h http.Header) { maps.Copy(h, securityHeaders) }
+
+var securityHeaders = http.Header{ //nolint:gochecknoglobals // a constant table
+	"X-Content-Type-Options":  {"nosniff"},
+	"X-Frame-Options":         {"DENY"},
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy":         {"no-referrer"},
+	"Cache-Control":           {"no-store"},
 }
 
 // operation answers one route.
@@ -101,7 +104,9 @@ func (s *Service) operation(o Operation, handle Handler) http.Handler {
 		defer span.End()
 		w := &recorder{ResponseWriter: raw}
 		r = r.WithContext(ctx)
-		r.Body = http.MaxBytesReader(raw, r.Body, limit)
+		if r.Body != http.NoBody {
+			r.Body = http.MaxBytesReader(raw, r.Body, limit)
+		}
 		var identity scope.Identity
 		returned := false
 		defer func() {

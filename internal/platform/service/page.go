@@ -21,24 +21,58 @@ const (
 // List answers with a page of a list: read is given how many items it may return and the key of the last one before the page,
 // nil at the beginning; key is an item's.
 func List[T, K any](r *Request, read func(limit int, after *K) ([]T, error), key func(T) K) (Response, error) {
-	limit, err := pageSize(r)
+	page, err := pageOf(r, read, key)
+	return JSON(http.StatusOK, page), err
+}
+
+// Row is an item of a list that is JSON already, and its key.
+type Row struct {
+	JSON json.RawMessage
+	Key  string
+}
+
+// ListRows is List for such items: they are passed on as they are.
+func ListRows(r *Request, read func(limit int, after *string) ([]Row, error)) (Response, error) {
+	page, err := pageOf(r, read, func(last Row) string { return last.Key })
 	if err != nil {
 		return Response{}, err
+	}
+	size := len(`{"items":[],"next":""}`) + len(page.Next)
+	for _, row := range page.Items {
+		size += len(row.JSON) + len(",")
+	}
+	body := append(make([]byte, 0, size), `{"items":[`...)
+	for i, row := range page.Items {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, row.JSON...)
+	}
+	body = append(body, ']')
+	if page.Next != "" { // nothing of its alphabet needs a backslash
+		body = append(append(append(body, `,"next":"`...), page.Next...), '"')
+	}
+	return JSON(http.StatusOK, json.RawMessage(append(body, '}'))), nil
+}
+
+func pageOf[T, K any](r *Request, read func(limit int, after *K) ([]T, error), key func(T) K) (page Page[T], err error) {
+	limit, err := pageSize(r)
+	if err != nil {
+		return page, err
 	}
 	after := new(K)
 	given, err := cursor(r, after)
 	if err != nil {
-		return Response{}, err
+		return page, err
 	}
 	if !given {
 		after = nil
 	}
 	found, err := read(limit+1, after) // one more, to know whether there are more
 	if err != nil {
-		return Response{}, err
+		return page, err
 	}
-	page, err := paged(found, limit, func(last T) any { return key(last) })
-	return JSON(http.StatusOK, page), err
+	return paged(found, limit, func(last T) any { return key(last) })
 }
 
 // pageSize is how many items the caller wants: parameter limit, 1 to 500, 50 where it isn't given.

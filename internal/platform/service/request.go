@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -23,6 +24,7 @@ type Request struct {
 	Operation Operation
 	Identity  scope.Identity // the zero value at public operations, but for its tenant
 	body      []byte
+	query     url.Values
 }
 
 // Body is the request's body, whole.
@@ -39,22 +41,18 @@ func (r *Request) Decode(into any) error {
 }
 
 // Query is a parameter of the query; empty where it isn't given.
-func (r *Request) Query(name string) string { return r.URL.Query().Get(name) }
+func (r *Request) Query(name string) string { return r.query.Get(name) }
 
 // read takes in the body and checks the request by the description.
 func (d *Description) read(o Operation, identity scope.Identity, raw *http.Request) (*Request, error) {
-	r := &Request{Request: raw, Operation: o, Identity: identity}
-	body, err := io.ReadAll(raw.Body)
-	if err != nil {
-		return nil, bodyProblem(err)
+	r := &Request{Request: raw, Operation: o, Identity: identity, query: raw.URL.Query()}
+	if raw.Body != http.NoBody {
+		if err := r.readBody(); err != nil {
+			return nil, err
+		}
 	}
-	r.body = body
-	if media, _, _ := mime.ParseMediaType(raw.Header.Get("Content-Type")); media == "application/json" && len(body) > 0 && !json.Valid(body) {
-		return nil, Refuse(http.StatusBadRequest, "malformed", "the body isn't JSON, or more than one value")
-	}
-	raw.Body = io.NopCloser(bytes.NewReader(body))
 	input := &openapi3filter.RequestValidationInput{
-		Request: raw, PathParams: pathValues(o, raw),
+		Request: raw, PathParams: pathValues(o, raw), QueryParams: r.query,
 		Route:   &routers.Route{Spec: d.doc, Path: o.Path, PathItem: o.item, Method: o.Method, Operation: o.operation},
 		Options: &openapi3filter.Options{MultiError: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, RejectWhenRequestBodyNotSpecified: true, SkipSettingDefaults: true},
 	}
@@ -62,6 +60,19 @@ func (d *Description) read(o Operation, identity scope.Identity, raw *http.Reque
 		return nil, invalid(err)
 	}
 	return r, nil
+}
+
+// readBody takes in the body, and leaves it there to be read.
+func (r *Request) readBody() error {
+	body, err := io.ReadAll(r.Request.Body)
+	if err != nil {
+		return bodyProblem(err)
+	}
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media == "application/json" && len(body) > 0 && !json.Valid(body) {
+		return Refuse(http.StatusBadRequest, "malformed", "the body isn't JSON, or more than one value")
+	}
+	r.body, r.Request.Body = body, io.NopCloser(bytes.NewReader(body))
+	return nil
 }
 
 func pathValues(o Operation, r *http.Request) map[string]string {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 )
 
 // Handler answers a request. An error that isn't a Problem is told by ProblemOf.
@@ -24,8 +25,8 @@ func From(name string, since uint64, handle Handler) Handler {
 	}
 }
 
-// Response is an answer. Body is encoded as JSON where it isn't nil; Stream, where given, writes the body by itself and as long
-// as it likes.
+// Response is an answer. Body is encoded as JSON where it isn't nil, unless it is a json.RawMessage, which is sent as it is; Stream,
+// where given, writes the body by itself and as long as it likes.
 type Response struct {
 	Status int // 0 means 200, or 204 without a body
 	Header http.Header
@@ -60,9 +61,9 @@ func (r Response) write(w http.ResponseWriter) error {
 		w.WriteHeader(status)
 		return nil
 	}
-	body, err := json.Marshal(r.Body)
+	body, err := r.body()
 	if err != nil {
-		return fmt.Errorf("encode the answer: %w", err)
+		return err
 	}
 	if status == 0 {
 		status = http.StatusOK
@@ -70,7 +71,19 @@ func (r Response) write(w http.ResponseWriter) error {
 	if header.Get("Content-Type") == "" {
 		header.Set("Content-Type", "application/json")
 	}
+	header.Set("Content-Length", strconv.Itoa(len(body))) // else a longer one goes out in chunks
 	w.WriteHeader(status)
 	_, err = w.Write(body)
 	return err
+}
+
+func (r Response) body() ([]byte, error) {
+	if raw, is := r.Body.(json.RawMessage); is {
+		return raw, nil
+	}
+	body, err := json.Marshal(r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("encode the answer: %w", err)
+	}
+	return body, nil
 }
