@@ -213,13 +213,7 @@ func TestAJobThatItsWorkerNeverHeardOfIsDone(t *testing.T) {
 	working := b.submit(t, "a", 1, jobs.Request{Kind: "slow"})[0]
 	unheard := b.submit(t, "a", 1, jobs.Request{Kind: "statement", Due: time.Now().Add(time.Hour)})[0]
 	end := make(chan struct{})
-	slow := jobs.Kind{Name: "slow", Length: jobs.Short, Do: func(ctx context.Context, _ *jobs.Task) error {
-		select {
-		case <-end:
-		case <-ctx.Done():
-		}
-		return ctx.Err()
-	}}
+	slow := until(end, jobs.Kind{Name: "slow", Length: jobs.Short})
 	b.worker(t, func(o *jobs.Options) { o.Lease = time.Second }, slow, effect("statement"))
 	b.becomes(t, "a", working, jobs.Running)
 	b.Exec(t, `update jobs.job as j set state = 'running', attempt = 1, place = w.place, worker = w.worker, leased_to = w.leased_to
@@ -397,18 +391,24 @@ func TestALongJobGivesWay(t *testing.T) {
 	require.Zero(t, b.get(t, "a", id).Failures)
 }
 
-// Long jobs leave a slot to short ones.
-func TestLongJobsLeaveASlot(t *testing.T) {
-	t.Parallel()
-	b := setup(t, "a", "b")
-	end := make(chan struct{})
-	long := jobs.Kind{Name: "export", Length: jobs.Long, Do: func(ctx context.Context, _ *jobs.Task) error {
+// until is a kind whose jobs last until end is closed.
+func until(end <-chan struct{}, of jobs.Kind) jobs.Kind {
+	of.Do = func(ctx context.Context, _ *jobs.Task) error {
 		select {
 		case <-end:
 		case <-ctx.Done():
 		}
 		return ctx.Err()
-	}}
+	}
+	return of
+}
+
+// Long jobs leave a slot to short ones.
+func TestLongJobsLeaveASlot(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "a", "b")
+	end := make(chan struct{})
+	long := until(end, jobs.Kind{Name: "export", Length: jobs.Long})
 	b.worker(t, func(o *jobs.Options) { o.Slots = 4 }, long, effect("mail"))
 	b.submit(t, "a", 10, jobs.Request{Kind: "export"})
 	require.Eventually(t, func() bool { return b.Text(t, `select count(*)::text from jobs.job where state = 'running'`) == "3" }, patience, tick)
