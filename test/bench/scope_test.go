@@ -1,9 +1,11 @@
 package bench_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,6 +24,7 @@ import (
 	"tenantctl/internal/platform/resource"
 	"tenantctl/internal/platform/scope"
 	"tenantctl/internal/platform/token"
+	"tenantctl/internal/postgres"
 	"tenantctl/internal/tenant"
 	fleets "tenantctl/test/fleet"
 )
@@ -35,26 +38,31 @@ const (
 )
 
 // BenchmarkScope asks core itself, once over tenants' transactions, which nothing else can be reached from, once over a plain pool on
-// one schema for all, and over a connection for each request: for a page of twenty customers, and for one. Then the reads of one
-// without a service.
+// one schema for all, and over a connection for each request, as a tenant and on the one schema: for a page of customers, and for one.
+// Then the reads of one without a service.
 func BenchmarkScope(b *testing.B) {
 	for b.Loop() {
 		s := newScopeStage(b)
 		requests := scaled(b, scopeRequests)
-		ours, plain, fresh := s.serve(b, s.pools), s.serve(b, s.plain), s.serve(b, s.fresh)
+		ours, plain, scoping, fresh := s.serve(b, s.pools), s.serve(b, s.plain), s.serve(b, s.scoping), s.serve(b, s.fresh)
 		s.meet(b)
-		for _, asked := range []struct{ name, path string }{{"page", "/v1/customers?limit=20"}, {"one", "/v1/customers/c3"}} {
+		for _, asked := range []struct {
+			name string
+			path func(tenant.Name) string
+		}{{"page", pageOf}, {"one", oneOf}} {
 			lap := func(name, url string, requests int) func() laps {
 				return func() laps {
-					return laps{name: s.ask(b, url+asked.path, requests) * time.Duration(scaled(b, scopeRequests)) / time.Duration(requests)}
+					return laps{name: s.ask(b, url, asked.path, requests) * time.Duration(scaled(b, scopeRequests)) / time.Duration(requests)}
 				}
 			}
-			scoped, unscoped, connecting := "scoped-"+asked.name, "unscoped-"+asked.name, "connection-per-request-"+asked.name
+			scoped, unscoped := "scoped-"+asked.name, "unscoped-"+asked.name
+			connecting, unscopedConnecting := "connection-per-request-"+asked.name, "unscoped-connection-per-request-"+asked.name
 			lap(scoped, ours, requests)()
 			lap(unscoped, plain, requests)()
 			compete(b, scoped, []func() laps{
-				lap(scoped, ours, requests), lap(unscoped, plain, requests), lap(connecting, fresh, max(requests/20, 1)),
-			}, bar{unscoped, scopeBar}, bar{connecting, connectionBar})
+				lap(scoped, ours, requests), lap(unscoped, plain, requests),
+				lap(connecting, scoping, max(requests/20, 1)), lap(unscopedConnecting, fresh, max(requests/20, 1)),
+			}, bar{unscoped, scopeBar}, bar{connecting, connectionBar}, bar{unscopedConnecting, 0})
 		}
 		query := func(name string, from resource.Store) func() laps {
 			return func() laps { return laps{name: s.query(b, from, requests)} }
@@ -119,7 +127,40 @@ type scopeStage struct {
 	people  *scope.Authorizer
 
 	pools        *scope.Pools
+	scoping      connecting
 	plain, fresh unscoped
+}
+
+// connecting reads as its tenant, each time on a new connection of the log-in that the pools have.
+type connecting struct{ *scope.Pools }
+
+// Read implements resource.Store.
+func (c connecting) Read(ctx context.Context, t scope.Tenant, queue func(*pgx.Batch)) error {
+	dsn, err := c.Login(ctx, scope.Cell{Instance: t.Instance, Cell: t.Cell})
+	if err != nil {
+		return err
+	}
+	role, err := t.Role(core.Service)
+	if err != nil {
+		return err
+	}
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return err
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	batch := &pgx.Batch{}
+	for _, statement := range []string{"begin read only", "set local role " + postgres.Ident(role), "set local search_path = " + postgres.Ident(t.Schema) + ", ext"} {
+		batch.Queue(statement)
+	}
+	queue(batch)
+	batch.Queue("rollback")
+	return conn.SendBatch(ctx, batch).Close()
 }
 
 // unscoped reads from one schema for all, on connections of a plain pool, or each time on a new one.
@@ -145,12 +186,23 @@ func (u unscoped) Read(ctx context.Context, _ scope.Tenant, queue func(*pgx.Batc
 }
 
 const (
+	customersOf = 100 // a tenant's
 	customerSQL = `select name from customers where code = $1`
 	oneSchema   = `create schema everyone;
 		create table everyone.customers (like tenant_t0.customers including all);
-		insert into everyone.customers (code, name) select 'c' || i, 'name ' || i from generate_series(1, 5000) i;
 		alter database "%s" set search_path = everyone`
 )
+
+// pageOf asks for twenty of a tenant's customers, and oneOf for one. Codes are no two tenants', so that in one schema for all the same
+// request has the same answer.
+func pageOf(t tenant.Name) string {
+	before, _ := json.Marshal(string(t) + "-")
+	return "/v1/customers?limit=20&after=" + base64.RawURLEncoding.EncodeToString(before)
+}
+
+func oneOf(t tenant.Name) string { return "/v1/customers/" + code(t) }
+
+func code(t tenant.Name) string { return string(t) + "-c1" }
 
 func newScopeStage(b *testing.B) *scopeStage {
 	b.Helper()
@@ -161,10 +213,11 @@ func newScopeStage(b *testing.B) *scopeStage {
 		names[i] = tenant.Name(fmt.Sprintf("t%d", i))
 	}
 	s.fleet.Provision(b, names...)
-	for _, name := range names {
-		s.fleet.Exec(b, `insert into tenant_`+string(name)+`.customers (code, name) select 'c' || i, 'name ' || i from generate_series(1, 25) i`)
-	}
 	s.fleet.Exec(b, fmt.Sprintf(oneSchema, s.fleet.Config.Database))
+	for _, name := range names {
+		s.fleet.Exec(b, fmt.Sprintf(`insert into tenant_%[1]s.customers (code, name) select '%[1]s-c' || i, 'name ' || i from generate_series(1, %[2]d) i;
+			insert into everyone.customers (code, name) select code, name from tenant_%[1]s.customers`, name, customersOf))
+	}
 	s.fleet.Exec(b, `vacuum analyze`)
 	directory := s.fleet.Directory(b)
 	s.tenants = directory.All()
@@ -186,13 +239,13 @@ func newScopeStage(b *testing.B) *scopeStage {
 	pool, err := pgxpool.NewWithConfig(b.Context(), config)
 	require.NoError(b, err)
 	b.Cleanup(pool.Close)
-	s.plain, s.fresh = unscoped{s.pools, pool, false}, unscoped{s.pools, pool, true}
+	s.scoping, s.plain, s.fresh = connecting{s.pools}, unscoped{s.pools, pool, false}, unscoped{s.pools, pool, true}
 	return s
 }
 
 // read reads a customer's name.
 func (s *scopeStage) read(ctx context.Context, from resource.Store, of scope.Tenant, row func(pgx.Row) error) error {
-	return from.Read(ctx, of, func(batch *pgx.Batch) { batch.Queue(customerSQL, "c3").QueryRow(row) })
+	return from.Read(ctx, of, func(batch *pgx.Batch) { batch.Queue(customerSQL, code(of.Name)).QueryRow(row) })
 }
 
 // meet has every connection meet all tenants of its cell: a tenant's first read on a connection loads its tables' descriptions
@@ -240,7 +293,7 @@ func (s *scopeStage) serve(b *testing.B, over core.Pools) (url string) {
 }
 
 // ask sends requests of all tenants in turn, by several clients that keep their connections.
-func (s *scopeStage) ask(b *testing.B, url string, requests int) time.Duration {
+func (s *scopeStage) ask(b *testing.B, url string, path func(tenant.Name) string, requests int) time.Duration {
 	b.Helper()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: scopeClients}}
 	defer client.CloseIdleConnections()
@@ -249,8 +302,10 @@ func (s *scopeStage) ask(b *testing.B, url string, requests int) time.Duration {
 		_, err := s.people.Verifier.Verify(b.Context(), raw, token.Access)
 		require.NoError(b, err)
 	}
+	var bodies [scopeClients]bytes.Buffer
 	return s.inTurns(b, requests, func(ctx context.Context, i int) error {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		of, body := s.tenants[i%len(s.tenants)].Name, &bodies[i%scopeClients]
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+path(of), nil)
 		if err != nil {
 			return err
 		}
@@ -260,8 +315,8 @@ func (s *scopeStage) ask(b *testing.B, url string, requests int) time.Duration {
 			return err
 		}
 		defer answer.Body.Close()
-		body, err := io.ReadAll(answer.Body)
-		if err != nil || answer.StatusCode != http.StatusOK || !strings.Contains(string(body), "name ") {
+		body.Reset()
+		if _, err := body.ReadFrom(answer.Body); err != nil || answer.StatusCode != http.StatusOK || !bytes.Contains(body.Bytes(), []byte(code(of))) {
 			return fmt.Errorf("%s: %s: %w", answer.Status, body, err)
 		}
 		return nil
