@@ -36,9 +36,11 @@ type Consumer struct {
 	Delays []time.Duration
 	// Attempts is after how many failures a message is parked; 0 means 8.
 	Attempts int
-	Metrics  *Metrics // nil: nothing is counted
-	Log      *slog.Logger
-	Trace    *telemetry.Tracer
+	// Look is how often its queues are looked for, of which the broker tells only that the first is gone; 0 means 30 s.
+	Look    time.Duration
+	Metrics *Metrics // nil: nothing is counted
+	Log     *slog.Logger
+	Trace   *telemetry.Tracer
 
 	made time.Time // when this process made all of the consumer's queues, where it did
 }
@@ -47,6 +49,7 @@ const (
 	defaultWorkers  = 4
 	defaultPrefetch = 500
 	defaultAttempts = 8
+	defaultLook     = 30 * time.Second
 	// endTimeout is how long a message that is being handled may take when the process is told to end.
 	endTimeout = 10 * time.Second
 )
@@ -64,6 +67,9 @@ func (c *Consumer) defaults() {
 	if c.Attempts == 0 {
 		c.Attempts = defaultAttempts
 	}
+	if c.Look == 0 {
+		c.Look = defaultLook
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -80,9 +86,11 @@ func (c *Consumer) Run(ctx context.Context) {
 // elsewhere. A delivery belongs to its session: once that is over the acknowledgement fails, and the message comes again.
 type consuming struct {
 	*Consumer
-	in   *link
-	out  *sender
-	over chan struct{} // closed when the broker hands out no more
+	in  *link
+	out *sender
+	// queues are the names of all that it has, in which something may wait.
+	queues []string
+	over   chan struct{} // closed when the broker hands out no more
 }
 
 // end gives the session up. What it holds comes again.
@@ -135,22 +143,24 @@ func (s *consuming) prepare(ctx context.Context) (*amqp.Channel, error) {
 		return nil, err
 	}
 	queues := n.queuesOf(s.Consumer)
-	var own []string
-	for _, q := range queues[1:] { // the first is the parking queue, which others have, too
-		own = append(own, q.name)
+	var names []string
+	for _, q := range queues {
+		names = append(names, q.name)
 	}
+	parking, own := names[:1], names[1:] // others have the parking queue, too
 	missing, err := s.in.missing(ctx, own...)
 	if err != nil {
 		return nil, err
 	}
-	parking, err := s.in.missing(ctx, n.parking())
+	parkings, err := s.in.missing(ctx, parking...)
 	if err != nil {
 		return nil, err
 	}
 	if missing == len(own) {
 		s.made = time.Now()
 	}
-	if missing+parking > 0 {
+	s.queues = names
+	if missing+parkings > 0 {
 		if err := s.tellRelays(ctx); err != nil {
 			return nil, err
 		}
@@ -182,6 +192,13 @@ func (s *consuming) tellRelays(ctx context.Context) error {
 	return results[0]
 }
 
+// there tells whether all queues are: the broker says nothing of one that is lost and that nobody takes from.
+func (s *consuming) there(ctx context.Context) bool {
+	defer s.in.setUp()()
+	missing, err := s.in.missing(ctx, s.queues...)
+	return err == nil && missing == 0
+}
+
 // work hands deliveries to workers, in turn for the tenants and one after the other for each, until the session is over or ctx
 // ends. What a worker has begun it ends; what it hasn't begun goes back to the broker with the session.
 func (s *consuming) work(ctx context.Context, deliveries <-chan amqp.Delivery) {
@@ -196,15 +213,18 @@ func (s *consuming) work(ctx context.Context, deliveries <-chan amqp.Delivery) {
 			}
 		})
 	}
+	look := time.NewTicker(s.Look)
+	defer look.Stop()
 	for open := true; open; {
-		var d amqp.Delivery
 		select {
-		case d, open = <-deliveries:
+		case d, is := <-deliveries:
+			if open = is; open {
+				waiting.put(text(d.Headers, headerTenant), d)
+			}
+		case <-look.C:
+			open = s.there(ctx)
 		case <-ctx.Done():
 			open = false
-		}
-		if open {
-			waiting.put(text(d.Headers, headerTenant), d)
 		}
 	}
 	close(s.over)

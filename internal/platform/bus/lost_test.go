@@ -2,12 +2,17 @@ package bus_test
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
+
+	"tenantctl/internal/platform/bus"
+	"tenantctl/internal/platform/scope"
 )
 
 // A queue is lost, and its consumer tells so, while a relay that has sent into it hasn't committed yet that it did: another relay, which
@@ -30,6 +35,27 @@ func TestWhatIsNotedAsSentAfterItsQueueWasLostIsSentAgain(t *testing.T) {
 	b.messages(t, "relay.shared-1", 0) // it was heard
 	time.Sleep(10 * tick)              // without its wait, the relay that heard is done now
 	let()
+	require.Equal(t, 1, b.settled(t, "a"))
+}
+
+// What waits to be tried again in a queue that is deleted comes again, though nothing else fails that would be sent there.
+func TestAQueueOfRetriesIsLostWhileNothingFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "a")
+	b.relay(t)
+	var once atomic.Bool
+	b.consumer(t, func(c *bus.Consumer) {
+		c.Look, c.Delays = 100*time.Millisecond, []time.Duration{time.Hour}
+		c.Handle = func(ctx context.Context, tx scope.Tx, m bus.Message) error {
+			if !once.Swap(true) {
+				return errors.New("the first time")
+			}
+			return note(ctx, tx, m)
+		}
+	})
+	b.mustPublish(t, "a", 1)
+	b.messages(t, "shop.retry.1h0m0s", 1)
+	b.deleteQueue(t, "shop.retry.1h0m0s")
 	require.Equal(t, 1, b.settled(t, "a"))
 }
 
