@@ -96,6 +96,7 @@ func (s *stage) at(names ...string) map[string]string {
 func TestAGateStopsABadVersion(t *testing.T) {
 	t.Parallel()
 	s := openStage(t, `services: { users: {}, auth: {}, core: { migrations: core } }
+defaults: { limits: { requestsPerSecond: 100000 } }
 rollout:
   rings: [ { name: canary, bake: 1500ms }, { name: general } ]
   gates: { attempts: 1, database: { off: true }, services: { minSamples: 10 } }
