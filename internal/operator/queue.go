@@ -147,12 +147,14 @@ func (q *queue) put(ctx context.Context, jobs []errand) (twice int, err error) {
 	return twice, nil
 }
 
+// putBack makes jobs of the queue ready again, for whoever takes them. What follows says which.
+const putBack = `update tenantctl_river.river_job as j
+	set state = 'available', scheduled_at = now(), max_attempts = greatest(j.max_attempts, j.attempt + 1)
+	`
+
 // rescue gives jobs to others that replicas took which aren't heard of any more, and tells how many.
 func (q *queue) rescue(ctx context.Context) (int64, error) {
-	tag, err := q.pool.Exec(ctx, `
-		update tenantctl_river.river_job as j
-		set state = 'available', scheduled_at = now(), max_attempts = greatest(j.max_attempts, j.attempt + 1)
-		where j.state = 'running' and not exists (
+	tag, err := q.pool.Exec(ctx, putBack+`where j.state = 'running' and not exists (
 			select from tenantctl_operator.replica as r
 			where r.id = j.attempted_by[array_upper(j.attempted_by, 1)] and r.heartbeat > now() - make_interval(secs => $1))`, replicaAlive.Seconds())
 	if err != nil {

@@ -72,9 +72,7 @@ func (q *queue) reclaim(ctx context.Context) (int64, error) {
 	if len(ids) == 0 {
 		return 0, nil
 	}
-	tag, err := q.pool.Exec(ctx, `
-		update tenantctl_river.river_job as j set state = 'available', scheduled_at = now(), max_attempts = greatest(j.max_attempts, j.attempt + 1)
-		from unnest($1::bigint[], $2::smallint[]) as lost (id, attempt)
+	tag, err := q.pool.Exec(ctx, putBack+`from unnest($1::bigint[], $2::smallint[]) as lost (id, attempt)
 		where j.id = lost.id and j.attempt = lost.attempt and j.state = 'running' and j.attempted_by[array_upper(j.attempted_by, 1)] = $3`, ids, numbers, q.client.ID())
 	if err != nil {
 		return 0, fmt.Errorf("put jobs back: %w", err)

@@ -149,17 +149,22 @@ func (c connecting) Read(ctx context.Context, t scope.Tenant, queue func(*pgx.Ba
 		return err
 	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(ctx) }()
 	batch := &pgx.Batch{}
 	for _, statement := range []string{"begin read only", "set local role " + postgres.Ident(role), "set local search_path = " + postgres.Ident(t.Schema) + ", ext"} {
 		batch.Queue(statement)
 	}
 	queue(batch)
 	batch.Queue("rollback")
+	return sendOnce(ctx, config, batch)
+}
+
+// sendOnce sends a batch on a connection of its own.
+func sendOnce(ctx context.Context, config *pgx.ConnConfig, batch *pgx.Batch) error {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
 	return conn.SendBatch(ctx, batch).Close()
 }
 
@@ -177,12 +182,7 @@ func (u unscoped) Read(ctx context.Context, _ scope.Tenant, queue func(*pgx.Batc
 	if !u.fresh {
 		return u.pool.SendBatch(ctx, batch).Close()
 	}
-	conn, err := pgx.ConnectConfig(ctx, u.pool.Config().ConnConfig)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(ctx) }()
-	return conn.SendBatch(ctx, batch).Close()
+	return sendOnce(ctx, u.pool.Config().ConnConfig, batch)
 }
 
 const (

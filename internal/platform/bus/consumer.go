@@ -86,11 +86,9 @@ func (c *Consumer) Run(ctx context.Context) {
 // elsewhere. A delivery belongs to its session: once that is over the acknowledgement fails, and the message comes again.
 type consuming struct {
 	*Consumer
-	in  *link
-	out *sender
-	// queues are the names of all that it has, in which something may wait.
-	queues []string
-	over   chan struct{} // closed when the broker hands out no more
+	in   *link
+	out  *sender
+	over chan struct{} // closed when the broker hands out no more
 }
 
 // end gives the session up. What it holds comes again.
@@ -143,11 +141,7 @@ func (s *consuming) prepare(ctx context.Context) (*amqp.Channel, error) {
 		return nil, err
 	}
 	queues := n.queuesOf(s.Consumer)
-	var names []string
-	for _, q := range queues {
-		names = append(names, q.name)
-	}
-	parking, own := names[:1], names[1:] // others have the parking queue, too
+	parking, own := queues[:1], queues[1:] // others have the parking queue, too
 	missing, err := s.in.missing(ctx, own...)
 	if err != nil {
 		return nil, err
@@ -159,7 +153,6 @@ func (s *consuming) prepare(ctx context.Context) (*amqp.Channel, error) {
 	if missing == len(own) {
 		s.made = time.Now()
 	}
-	s.queues = names
 	if missing+parkings > 0 {
 		if err := s.tellRelays(ctx); err != nil {
 			return nil, err
@@ -195,7 +188,7 @@ func (s *consuming) tellRelays(ctx context.Context) error {
 // there tells whether all queues are: the broker says nothing of one that is lost and that nobody takes from.
 func (s *consuming) there(ctx context.Context) bool {
 	defer s.in.setUp()()
-	missing, err := s.in.missing(ctx, s.queues...)
+	missing, err := s.in.missing(ctx, s.Broker.names.queuesOf(s.Consumer)...)
 	return err == nil && missing == 0
 }
 

@@ -94,7 +94,7 @@ func (b *Broker) parked(ctx context.Context, do func(out *sender, found []parked
 		return err
 	}
 	defer out.close()
-	missing, err := out.missing(ctx, b.names.parking())
+	missing, err := out.missing(ctx, b.names.parkingQueue())
 	if err != nil {
 		return err
 	}

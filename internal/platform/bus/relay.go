@@ -143,7 +143,7 @@ func (r *relaying) prepare(ctx context.Context) error {
 	if err := n.declareExchanges(ch); err != nil {
 		return err
 	}
-	own := n.relay(r.Instance)
+	own := queue{name: n.relay(r.Instance), args: map[string]any{"x-queue-type": "quorum"}}
 	missing, err := r.missing(ctx, own)
 	if err != nil {
 		return err
@@ -156,11 +156,11 @@ func (r *relaying) prepare(ctx context.Context) error {
 	if err := n.declare(ch, n.parkingQueue()); err != nil {
 		return err
 	}
-	if err := n.declare(ch, queue{name: own, args: map[string]any{"x-queue-type": "quorum"}}); err != nil {
+	if err := n.declare(ch, own); err != nil {
 		return err
 	}
-	if err := ch.QueueBind(own, "", n.control(), false, nil); err != nil {
-		return fmt.Errorf("bind queue %s: %w", own, err)
+	if err := ch.QueueBind(own.name, "", n.control(), false, nil); err != nil {
+		return fmt.Errorf("bind queue %s: %w", own.name, err)
 	}
 	if missing > 0 {
 		if err := r.sendAgain(ctx, nil); err != nil {

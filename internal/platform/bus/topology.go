@@ -98,9 +98,9 @@ func (n names) declare(ch *amqp.Channel, q queue) error {
 }
 
 // missing tells how many of the queues aren't there.
-func (l *link) missing(ctx context.Context, queues ...string) (n int, err error) {
-	for _, name := range queues {
-		_, there, err := l.look(ctx, name)
+func (l *link) missing(ctx context.Context, queues ...queue) (n int, err error) {
+	for _, q := range queues {
+		_, there, err := l.look(ctx, q.name)
 		if err != nil {
 			return 0, err
 		}

@@ -187,8 +187,8 @@ func (w Writes) keep(ctx context.Context, tx scope.Tx, subject, key string, answ
 	var body []byte
 	var err error
 	if answer.Body != nil {
-		if body, err = json.Marshal(answer.Body); err != nil {
-			return answer, fmt.Errorf("encode the answer: %w", err)
+		if body, err = answer.Encode(); err != nil {
+			return answer, err
 		}
 		answer.Body = json.RawMessage(body)
 	}

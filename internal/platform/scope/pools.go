@@ -153,7 +153,7 @@ func (p *Pools) config(dsn string, cell Cell) (*pgxpool.Config, error) {
 	config.MinConns = 1
 	config.MaxConnLifetime, config.MaxConnLifetimeJitter = p.Life, p.Life/5
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
-	// Nothing that a pooler between us and the server would refuse, or would not keep apart.
+	// Nothing that a pooler between us and the server would refuse, or would not keep apart. Times are read as text, in one style.
 	config.ConnConfig.RuntimeParams = map[string]string{"application_name": "tenantctl/" + p.Service, "datestyle": "ISO"}
 	// A request that is given up cancels its statement, and leaves the connection to the next.
 	config.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {

@@ -61,7 +61,7 @@ func (r Response) write(w http.ResponseWriter) error {
 		w.WriteHeader(status)
 		return nil
 	}
-	body, err := r.body()
+	body, err := r.Encode()
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,8 @@ func (r Response) write(w http.ResponseWriter) error {
 	return err
 }
 
-func (r Response) body() ([]byte, error) {
+// Encode is the body as it is sent.
+func (r Response) Encode() ([]byte, error) {
 	if raw, is := r.Body.(json.RawMessage); is {
 		return raw, nil
 	}
